@@ -194,10 +194,10 @@ impl Claims {
         if self.total() >= MOST {
             return None;
         }
-        let PolicyBlock { policy, block: Block { set: name, network, seconds }, reason } = effect;
+        let PolicyBlock { policy, block: Block { set: name, network, service, seconds }, reason } = effect;
         let until = seconds.map(|seconds| later(now, Duration::from_secs(seconds.into())));
         let claim = Claim::new(now, until, "", &cut(reason));
-        let (source, member) = (Source::Plugin(policy.clone()), Member::network(*network));
+        let (source, member) = (Source::Plugin(policy.clone()), member_of(*network, *service));
         let set = self.sets.entry(name.clone()).or_default();
         let mut change = ClaimChange::default();
         match set.add(&source, member, claim) {
@@ -211,7 +211,7 @@ impl Claims {
     /// Removes the claim of a policy. Returns `None` if the policy has none.
     pub(crate) fn unblock(&mut self, effect: &PolicyUnblock, now: Timestamp) -> Option<ClaimChange> {
         let PolicyUnblock { policy, unblock } = effect;
-        let (source, member) = (Source::Plugin(policy.clone()), Member::network(unblock.network));
+        let (source, member) = (Source::Plugin(policy.clone()), member_of(unblock.network, unblock.service));
         let set = self.sets.get_mut(&unblock.set)?;
         set.remove(&source, member)?;
         let mut change = ClaimChange::default();
@@ -319,10 +319,7 @@ fn source(name: &str) -> Result<Source, String> {
 fn members(texts: &[String], service: Option<&str>, shortest: Shortest) -> Result<Vec<Member>, String> {
     let service: Option<Service> =
         service.map(|text| text.parse().map_err(|error| format!("{error}; nothing was changed"))).transpose()?;
-    let member = |network: &Prefix| match service {
-        Some(service) => Member::service(*network, service),
-        None => Member::network(*network),
-    };
+    let member = |network: &Prefix| member_of(*network, service);
     let mut members = Vec::with_capacity(texts.len());
     for text in texts {
         match parse_line(text, shortest) {
@@ -331,6 +328,13 @@ fn members(texts: &[String], service: Option<&str>, shortest: Shortest) -> Resul
         }
     }
     Ok(members)
+}
+
+const fn member_of(network: Prefix, service: Option<Service>) -> Member {
+    match service {
+        Some(service) => Member::service(network, service),
+        None => Member::network(network),
+    }
 }
 
 /// The reason of a policy, as long as a claim may have one.

@@ -1,25 +1,32 @@
-//! Blocks: a network in an nftables set for a time. A block stops traffic; deleting a flow alone does not.
+//! Blocks: a network in an address set of the packet filter for a time. A block stops traffic; deleting a flow alone does
+//! not.
 
-use crate::Prefix;
 use crate::bindings::exports::ctwarden::conntrack::policy as wit;
 use crate::verdict::{Action, Target, Verdict};
+use crate::{Prefix, Service};
 
-/// A network to put into an nftables set. It becomes a [`Verdict`] with `.into()` or with [`because`](Self::because).
+/// A network to claim in an address set that the packet filter mirrors. It becomes a [`Verdict`] with `.into()` or with [`because`](Self::because).
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "nothing is blocked until it is returned to the host"]
 pub struct Block {
     pub(crate) set: String,
     pub(crate) network: Prefix,
+    pub(crate) service: Option<Service>,
     pub(crate) seconds: u32,
 }
 
-/// Puts a network into an operator-named nftables set, until it is [unblocked](crate::unblock) or [for a
+/// Claims a network in an address set that the packet filter mirrors, until it is [unblocked](crate::unblock) or [for a
 /// time](Block::seconds). The host blocks before it deletes any flow for the same answer.
 pub fn block(set: impl Into<String>, network: impl Into<Prefix>) -> Block {
-    Block { set: set.into(), network: network.into(), seconds: 0 }
+    Block { set: set.into(), network: network.into(), service: None, seconds: 0 }
 }
 
 impl Block {
+    /// Blocks only one service of the network.
+    pub fn service(self, service: Service) -> Self {
+        Self { service: Some(service), ..self }
+    }
+
     /// Sets how many seconds the network stays in the set; 0: until it is unblocked.
     pub fn seconds(self, seconds: u32) -> Self {
         Self { seconds, ..self }
@@ -44,6 +51,7 @@ impl From<Block> for Verdict {
 
 impl From<Block> for wit::Block {
     fn from(block: Block) -> Self {
-        Self { set: block.set, network: block.network.into(), seconds: block.seconds }
+        let service = block.service.map(Into::into);
+        Self { set: block.set, network: block.network.into(), service, seconds: block.seconds }
     }
 }

@@ -137,6 +137,7 @@ mod flow_facts;
 mod host;
 mod lifetime;
 mod masked;
+mod member;
 pub mod memory;
 pub mod outcome;
 mod policy;
@@ -178,6 +179,7 @@ pub use self::export::{Instance as __Instance, check_crate as __check_crate};
 pub use self::filter::Filter;
 pub use self::flow::{Flow, Labels};
 pub use self::lifetime::{Lifetime, LifetimeError};
+pub use self::member::{Member, Service};
 pub use self::outcome::{Outcome, Outcomes};
 pub use self::policy::Policy;
 pub use self::prefix::Prefix;
@@ -191,7 +193,9 @@ pub use self::set_change::SetChange;
 pub use self::status::Status;
 pub use self::subscription::Subscription;
 pub use self::time::Timestamp;
-pub use self::verdict::{Verdict, VerdictKind, delete, kill, labels, log, mark, protect, sweep, timeout, unblock};
+pub use self::verdict::{
+    Verdict, VerdictKind, delete, kill, labels, log, mark, protect, sweep, timeout, unblock, unblock_service,
+};
 pub use self::verdicts::Verdicts;
 
 /// The items that a policy usually needs: `use ctwarden_sdk::prelude::*;`.
@@ -202,8 +206,8 @@ pub mod prelude {
         Alert, Batch, Block, Configuration, Counter, CounterKey, Counters, DccpState, Distinct, Endpoints, Entry,
         Expectations, Extent, Family, Filter, Flow, FlowKey, FlowTuple, Icmp, Kind, Labels, Lifetime, Masked, Nothing,
         Outcome, Outcomes, Policy, Ports, Prefix, PrefixMap, PrefixSet, Protocol, ReasonCode, Refusal, Reply,
-        SctpState, SetChange, Severity, Status, Subscription, Sum, TcpState, Timestamp, Verdict, VerdictKind, Verdicts,
-        alert, block, delete, export, kill, labels, log, mark, memory, protect, reply, sets, sweep, table, timeout,
-        unblock,
+        SctpState, Service, SetChange, Severity, Status, Subscription, Sum, TcpState, Timestamp, Verdict, VerdictKind,
+        Verdicts, alert, block, delete, export, kill, labels, log, mark, memory, protect, reply, sets, sweep, table,
+        timeout, unblock, unblock_service,
     };
 }

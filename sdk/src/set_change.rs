@@ -1,13 +1,15 @@
 //! What changed in an address set.
 
+use crate::bindings::ctwarden::conntrack::types;
 use crate::bindings::exports::ctwarden::conntrack::policy as wit;
+use crate::member::{Member, Service};
 use crate::{Filter, Prefix};
 
 /// A change of an operator-named address set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SetChange {
     set: String,
-    added: Option<Vec<Prefix>>,
+    added: Option<Vec<Member>>,
 }
 
 impl SetChange {
@@ -17,17 +19,17 @@ impl SetChange {
         &self.set
     }
 
-    /// Returns the networks that are new in the set or have a new value. `None` if they are not listed, because they are
-    /// too many: then every network of the set may be new.
+    /// Returns the members that are new in the set or have a new value. `None` if they are not listed, because they are too
+    /// many: then every member of the set may be new.
     #[must_use]
-    pub fn added(&self) -> Option<&[Prefix]> {
+    pub fn added(&self) -> Option<&[Member]> {
         self.added.as_deref()
     }
 
     /// Returns filters that together match the flows in `scope` with an address that a change added. There is none if
     /// networks were only removed.
     ///
-    /// A filter names the added networks where the host lists them, and otherwise the set. So a policy that acts on the
+    /// A filter names the added members where the host lists them, and otherwise the set. So a policy that acts on the
     /// addresses of its sets, such as a list of bans, looks for few flows after a small change.
     ///
     /// ```
@@ -40,11 +42,15 @@ impl SetChange {
     #[must_use]
     pub fn filters(changes: &[Self], scope: &Filter) -> Vec<Filter> {
         let unlisted: Vec<&Self> = changes.iter().filter(|change| change.added.is_none()).collect();
-        let added: Vec<Prefix> = changes.iter().filter_map(Self::added).flatten().copied().collect();
+        let added = || changes.iter().filter_map(Self::added).flatten().copied();
+        let added_networks: Vec<Prefix> =
+            added().filter(|member| member.service().is_none()).map(Member::network).collect();
+        let of_services = added().filter(|member| member.service().is_some()).map(|member| member.flows(scope));
         let of_sets = unlisted.iter().fold(scope.clone(), |filter, change| filter.in_set(change.set()));
-        let of_networks = added.iter().fold(scope.clone(), |filter, network| filter.either(*network));
+        let of_networks = added_networks.iter().fold(scope.clone(), |filter, network| filter.either(*network));
         let of_sets = (!unlisted.is_empty()).then_some(of_sets);
-        of_sets.into_iter().chain((!added.is_empty()).then_some(of_networks)).collect()
+        let of_networks = (!added_networks.is_empty()).then_some(of_networks);
+        of_sets.into_iter().chain(of_networks).chain(of_services).collect()
     }
 
     /// Returns the names of the changed sets, for people.
@@ -56,9 +62,12 @@ impl SetChange {
 
 impl From<wit::SetChange> for SetChange {
     fn from(change: wit::SetChange) -> Self {
-        let network = |given: wit::Prefix| Prefix::new(given.address.into(), given.length).ok();
+        let member = |given: types::Member| {
+            let network = Prefix::new(given.network.address.into(), given.network.length).ok()?;
+            Some(Member::new(network, given.service.map(Service::read)))
+        };
         // A network that the host cannot have is not listed, so the whole set may have changed.
-        let added = change.added.and_then(|added| added.into_iter().map(network).collect());
+        let added = change.added.and_then(|added| added.into_iter().map(member).collect());
         Self { set: change.set, added }
     }
 }
@@ -67,11 +76,11 @@ impl From<wit::SetChange> for SetChange {
 mod tests {
     use super::*;
     use crate::testing::flow;
-    use crate::{Entry, Flow, Timestamp};
+    use crate::{Entry, Flow, Protocol, Timestamp};
 
     fn change(set: &str, added: Option<&[&str]>) -> SetChange {
-        let networks = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
-        SetChange { set: set.to_owned(), added: added.map(networks) }
+        let member = |text: &&str| Member::new(text.parse().unwrap(), None);
+        SetChange { set: set.to_owned(), added: added.map(|texts| texts.iter().map(member).collect()) }
     }
 
     fn matches(filter: &Filter, src: &str) -> bool {
@@ -94,5 +103,14 @@ mod tests {
         assert!(!matches(of_networks, "203.0.113.8"));
         assert_eq!(SetChange::filters(&changes[2..3], &Filter::new()), [], "nothing was added");
         assert_eq!(SetChange::names(&changes), "a, b, quiet, long");
+    }
+
+    #[test]
+    fn of_a_service_only_its_flows_are_looked_for() {
+        let ssh = Service::new(Protocol::TCP, 22);
+        let member = Member::new("192.0.2.7".parse().unwrap(), Some(ssh));
+        let change = SetChange { set: "a".to_owned(), added: Some(vec![member]) };
+        let filters = SetChange::filters(&[change], &Filter::new());
+        assert_eq!(filters, [Filter::new().either("192.0.2.7".parse::<Prefix>().unwrap()).tcp().dst_port(22)]);
     }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::bindings::exports::ctwarden::conntrack::policy as wit;
 use crate::filter::bit_numbers;
-use crate::{Alert, Block, Filter, Flow, FlowKey, Masked, Prefix};
+use crate::{Alert, Block, Filter, Flow, FlowKey, Masked, Prefix, Service};
 
 /// Kind of a verdict. A policy declares the kinds that it wants, and the operator grants kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -105,6 +105,8 @@ pub enum Action {
         set: String,
         /// The network to remove.
         network: Prefix,
+        /// One service of the network, or all its traffic.
+        service: Option<Service>,
     },
     /// For this many seconds, no plugin may change or delete the flow.
     Protect(u32),
@@ -241,9 +243,14 @@ pub fn log<N: Into<String>, V: Into<String>>(fields: impl IntoIterator<Item = (N
     Verdict::new(Action::Log(fields.into_iter().map(|(name, value)| (name.into(), value.into())).collect()))
 }
 
-/// Removes a network from an operator-named nftables set. It is no error if the set does not have the network.
+/// Gives up the policy's claim on a network in an address set. The claims of others stay.
 pub fn unblock(set: impl Into<String>, network: impl Into<Prefix>) -> Verdict {
-    Verdict::new(Action::Unblock { set: set.into(), network: network.into() })
+    Verdict::new(Action::Unblock { set: set.into(), network: network.into(), service: None })
+}
+
+/// Gives up the policy's claim on one service of a network; see [`unblock`].
+pub fn unblock_service(set: impl Into<String>, network: impl Into<Prefix>, service: Service) -> Verdict {
+    Verdict::new(Action::Unblock { set: set.into(), network: network.into(), service: Some(service) })
 }
 
 /// For this many seconds, no plugin may change or delete the flow.
@@ -325,7 +332,7 @@ impl fmt::Display for Verdict {
             Action::Log(fields) => write!(f, " {fields:?}")?,
             Action::Block(block) if block.seconds == 0 => write!(f, " {} in {}", block.network, block.set)?,
             Action::Block(block) => write!(f, " {} in {} for {} s", block.network, block.set, block.seconds)?,
-            Action::Unblock { set, network } => write!(f, " {network} in {set}")?,
+            Action::Unblock { set, network, service: _ } => write!(f, " {network} in {set}")?,
         }
         match &self.target {
             None => {}
@@ -361,7 +368,9 @@ impl From<Verdict> for wit::Verdict {
             Action::Alert(alert) => wit::Action::Alert(alert.into()),
             Action::Log(fields) => wit::Action::Log(fields),
             Action::Block(block) => wit::Action::Block(block.into()),
-            Action::Unblock { set, network } => wit::Action::Unblock(wit::Unblock { set, network: network.into() }),
+            Action::Unblock { set, network, service } => {
+                wit::Action::Unblock(wit::Unblock { set, network: network.into(), service: service.map(Into::into) })
+            }
             Action::Protect(seconds) => wit::Action::Protect(seconds),
             Action::Sweep => wit::Action::Sweep,
         };
@@ -392,9 +401,9 @@ mod tests {
         assert_eq!(sent(sweep()), wit::Action::Sweep);
         assert_eq!(sent(log([("a", "b")])), wit::Action::Log(vec![("a".into(), "b".into())]));
         let (set, seconds) = ("s".to_owned(), 9);
-        let unblocked = wit::Unblock { set: set.clone(), network: network().into() };
+        let unblocked = wit::Unblock { set: set.clone(), network: network().into(), service: None };
         assert_eq!(sent(unblock("s", network())), wit::Action::Unblock(unblocked));
-        let blocked = wit::Block { set, network: network().into(), seconds };
+        let blocked = wit::Block { set, network: network().into(), service: None, seconds };
         assert_eq!(sent(block("s", network()).seconds(9).into()), wit::Action::Block(blocked));
         let word = alert("t").severity(Severity::Debug).field("n", 1);
         let fields = vec![("n".to_owned(), "1".to_owned())];

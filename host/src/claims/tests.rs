@@ -108,7 +108,7 @@ fn a_policy_claims_for_itself_and_others_keep_their_claims() {
     let network: Prefix = "192.0.2.1".parse().unwrap();
     let block = PolicyBlock {
         policy: policy.clone(),
-        block: Block { set: set(), network, seconds: Some(60) },
+        block: Block { set: set(), network, service: None, seconds: Some(60) },
         reason: "é".repeat(TEXT_MAX),
     };
     let change = claims.block(&block, second(0)).unwrap();
@@ -117,7 +117,7 @@ fn a_policy_claims_for_itself_and_others_keep_their_claims() {
     assert!(claims.block(&block, second(0)).unwrap().rows.is_empty(), "an equal block changes nothing");
     claims.add(&add(&["192.0.2.1"], Some(90), "alice"), ANY, second(0)).unwrap();
     assert_eq!(claims.policies(), [(policy.clone(), 1)].into());
-    let unblock = PolicyUnblock { policy, unblock: ctwarden_model::Unblock { set: set(), network } };
+    let unblock = PolicyUnblock { policy, unblock: ctwarden_model::Unblock { set: set(), network, service: None } };
     let change = claims.unblock(&unblock, second(0)).unwrap();
     assert_eq!(change.members[&set()], [(Member::network(network), Some(Some(second(90))))], "alice still claims");
     assert!(claims.unblock(&unblock, second(0)).is_none());

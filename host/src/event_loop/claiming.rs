@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use ctwarden_engine::{Ack, Granted};
-use ctwarden_model::{BlockRefusal, ChangedSet, Effect, EffectId, Prefix, SetName};
+use ctwarden_model::{BlockRefusal, ChangedSet, Effect, EffectId, Member, SetName};
 use tokio::sync::oneshot;
 
 use super::EventLoop;
@@ -46,7 +46,7 @@ enum Whom {
 struct Pending {
     set: SetName,
     /// The set, if its networks have changed, and the networks that it gained, if they are known.
-    changed: Option<(ChangedSet, Option<Vec<Prefix>>)>,
+    changed: Option<(ChangedSet, Option<Vec<Member>>)>,
     rows: Vec<ClaimRow>,
     whom: Whom,
 }
@@ -194,23 +194,26 @@ impl EventLoop {
     pub(super) fn claim_for_policies(&mut self, effects: Vec<(EffectId, Granted<Effect>)>) {
         let now = clock::now();
         for (id, effect) in effects {
-            let (set, change) = match effect.into_inner() {
+            let effect = effect.into_inner();
+            let (set, change) = match &effect {
                 Effect::Block(block) => {
-                    let change = self.claiming.claims.block(&block, now.wall);
-                    (block.block.set, change.ok_or(Ack::NotBlocked(BlockRefusal::SetFull)))
+                    let change = match self.firewall.mirror(&block.block.set) {
+                        // A reload has removed the set after the verdict was granted.
+                        None => Err(BlockRefusal::NotConfigured),
+                        Some(mirror) if block.block.service.is_some() && !mirror.holds_services => {
+                            Err(BlockRefusal::NoServices)
+                        }
+                        Some(_) => self.claiming.claims.block(block, now.wall).ok_or(BlockRefusal::SetFull),
+                    };
+                    (&block.block.set, change.map_err(Ack::NotBlocked))
                 }
                 Effect::Unblock(unblock) => {
-                    let change = self.claiming.claims.unblock(&unblock, now.wall);
-                    (unblock.unblock.set, change.ok_or(Ack::Gone))
+                    (&unblock.unblock.set, self.claiming.claims.unblock(unblock, now.wall).ok_or(Ack::Gone))
                 }
                 Effect::Delete(_) | Effect::Kill(_) | Effect::Update(_) | Effect::DeleteExpectation(_) => continue,
             };
             match change {
-                // A reload has removed the set after the verdict was granted.
-                Ok(_) if !self.firewall.mirrors(&set) => {
-                    self.engine.handle_ack(now, id, Ack::NotBlocked(BlockRefusal::NotConfigured));
-                }
-                Ok(change) => self.spread_to(set, change, Whom::Policy(id)),
+                Ok(change) => self.spread_to(set.clone(), change, Whom::Policy(id)),
                 Err(ack) => self.engine.handle_ack(now, id, ack),
             }
         }
@@ -245,14 +248,14 @@ impl EventLoop {
 
     /// Gives a change of one set to the policies' view of the set and to the packet filter.
     fn spread_to(&mut self, set: SetName, mut change: ClaimChange, whom: Whom) {
-        let networks = change.networks.remove(&set).filter(|networks| !networks.is_empty());
-        let changed = networks.and_then(|networks| {
-            let gained = networks.iter().filter(|(_, value)| value.is_some()).map(|(network, _)| *network);
-            let gained = gained.collect();
+        let networks = change.networks.remove(&set).unwrap_or_default();
+        let members = change.members.remove(&set).unwrap_or_default();
+        let changed = (!members.is_empty()).then(|| {
+            let gained = members.iter().filter(|(_, until)| until.is_some()).map(|(member, _)| *member).collect();
             let networks = networks.iter().map(|(network, value)| (*network, value.as_deref()));
             Some((changed_set(set.clone(), self.sets.claim(&set, networks)?), Some(gained)))
         });
-        let members = change.members.remove(&set).unwrap_or_default();
+        let changed = changed.flatten();
         let pending = Pending { set: set.clone(), changed, rows: change.rows, whom };
         // An unchanged set is held too: an earlier change may still be on its way.
         if self.firewall.mirrors(&set) {
@@ -269,7 +272,7 @@ impl EventLoop {
         set: SetName,
         list: Networks,
         changed: ChangedSet,
-        gained: Option<Vec<Prefix>>,
+        gained: Option<Vec<Member>>,
     ) {
         let pending =
             Pending { set: set.clone(), changed: Some((changed, gained)), rows: Vec::new(), whom: Whom::Nobody };

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ctwarden_model::{ChangedSet, ListCounts, Notice, SetName};
+use ctwarden_model::{ChangedSet, ListCounts, Member, Notice, Prefix, SetName};
 
 use super::EventLoop;
 use crate::address_sets::{Refusal, Renewed};
@@ -21,7 +21,7 @@ impl EventLoop {
                 let changed = self.changed_set(&name, &version);
                 match renewed {
                     Renewed::Networks => {
-                        self.spread_list(name.clone(), Arc::clone(version.networks()), changed, added);
+                        self.spread_list(name.clone(), Arc::clone(version.networks()), changed, members(added));
                     }
                     Renewed::Mended => self.write(Notice::SetChanged(changed)),
                     Renewed::Results => {}
@@ -85,4 +85,9 @@ impl EventLoop {
         let networks = self.sets.get(name).map_or(0, |networks| networks.len()).try_into().unwrap_or(u64::MAX);
         ChangedSet { name: name.clone(), networks, counts: Some(version.results().counts) }
     }
+}
+
+/// The members that a list gained.
+fn members(added: Option<Vec<Prefix>>) -> Option<Vec<Member>> {
+    added.map(|added| added.into_iter().map(Member::network).collect())
 }

@@ -8,6 +8,7 @@ use super::answer::{Answer, Declared};
 use super::counters;
 use super::flow::FlowBuilder;
 use super::imports::{self, Host};
+use crate::bindings::ctwarden::conntrack::types;
 use crate::bindings::exports::ctwarden::conntrack::policy as wit;
 use crate::outcome::{Report, ReportBatch};
 use crate::verdict::{Target, Verdict};
@@ -140,7 +141,8 @@ impl<P: Policy> Harness<P> {
         let now = imports::set_of(networks);
         let before = self.host.sets.insert(name.to_owned(), now.clone()).unwrap_or_else(PrefixMap::new);
         let new = now.iter().filter(|(network, value)| before.get(*network) != Some(value));
-        let added: Vec<_> = new.map(|(network, _)| network.into()).collect();
+        let member = |network: crate::Prefix| types::Member { network: network.into(), service: None };
+        let added: Vec<_> = new.map(|(network, _)| member(network)).collect();
         let added = (added.len() <= ctwarden_model::SetChange::ADDED).then_some(added);
         if self.subscription.sets().iter().any(|set| set == name) {
             self.deliver(wit::Cause::SetsChanged(vec![wit::SetChange { set: name.to_owned(), added }]), 0, [])

@@ -108,7 +108,7 @@ fn ban(client: usize, said: &mut Said, chance: &mut Chance) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     if chance.percent(50) {
         let network = ctwarden_model::Prefix::host(flows::client(client));
-        let block = Block { set: SetName("banned".to_owned()), network, seconds: Some(60) };
+        let block = Block { set: SetName("banned".to_owned()), network, service: None, seconds: Some(60) };
         verdicts.push(said.verdict(Target::None, Action::Block(block), None));
     }
     let selection = Selection { filter: flows::from_client(client), limit: None };

@@ -9,7 +9,7 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use ctwarden_model::{
-    ChangedSet, EffectId, Event, ExpectationEvent, Fault, Flow, FlowKey, Now, Prefix, PrefixSet, Steady,
+    ChangedSet, EffectId, Event, ExpectationEvent, Fault, Flow, FlowKey, Member, Now, PrefixSet, Steady,
 };
 
 use crate::intake::{Intake, STOPPED};
@@ -264,9 +264,9 @@ impl Engine {
         self.intake.take_message(&mut self.verdicts, plugin, text, wait)
     }
 
-    /// Reports that a named address set has changed. `added` are the networks that are new in the set or have a new
+    /// Reports that a named address set has changed. `added` are the members that are new in the set or have a new
     /// value, if they are known. More than [`SetChange::ADDED`](ctwarden_model::SetChange::ADDED) count as unknown.
-    pub fn handle_set_changed(&mut self, now: Now, set: ChangedSet, added: Option<&[Prefix]>) {
+    pub fn handle_set_changed(&mut self, now: Now, set: ChangedSet, added: Option<&[Member]>) {
         self.verdicts.tell_time(now);
         self.intake.set_changed(&mut self.verdicts, set, added);
     }

@@ -6,7 +6,7 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use crate::{Event, ExpectationEvent, Prefix, SetName, Timestamp};
+use crate::{Event, ExpectationEvent, Member, SetName, Timestamp};
 
 /// Which dump entries a sweep delivers to a plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,21 +21,21 @@ pub enum Extent {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SetChange {
     pub set: SetName,
-    /// Networks that are new in the set or have a new value. `None` if they are unknown or more than [`Self::ADDED`].
-    pub added: Option<Vec<Prefix>>,
+    /// Members that are new in the set or have a new value. `None` if they are unknown or more than [`Self::ADDED`].
+    pub added: Option<Vec<Member>>,
 }
 
 impl SetChange {
-    /// Networks that one change lists: after a longer list, a plugin had better look at the whole set.
+    /// Members that one change lists: after a longer list, a plugin had better look at the whole set.
     pub const ADDED: usize = 1_024;
 
     #[must_use]
-    pub fn new(set: SetName, added: Option<&[Prefix]>) -> Self {
+    pub fn new(set: SetName, added: Option<&[Member]>) -> Self {
         Self { set, added: added.filter(|added| added.len() <= Self::ADDED).map(<[_]>::to_vec) }
     }
 
     /// Adds a later change of the same set.
-    pub fn then(&mut self, added: Option<&[Prefix]>) {
+    pub fn then(&mut self, added: Option<&[Member]>) {
         let together = self.added.take().zip(added);
         self.added = together.map(|(before, later)| [&before, later].concat()).filter(|all| all.len() <= Self::ADDED);
     }

@@ -41,6 +41,7 @@ mod filter_part;
 mod flow;
 mod heap;
 mod list_counts;
+mod member;
 mod named_set;
 mod nat_filter;
 mod outcome;
@@ -80,6 +81,7 @@ pub use flow::{
     SynProxy, TcpFlags, Zone,
 };
 pub use list_counts::{ChangedSet, ListCounts};
+pub use member::{Member, MemberError};
 pub use named_set::NamedSet;
 pub use nat_filter::{NatFilter, NatTo};
 pub use outcome::{BlockRefusal, KillRefusal, Outcome, Refusal, Tally};

@@ -71,6 +71,9 @@ pub enum KillRefusal {
 /// Why a network was not added to a block set, or not removed from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Error)]
 pub enum BlockRefusal {
+    /// The nftables sets of the operator hold no services.
+    #[error("its nftables sets hold no services; block all traffic, or use a set with firewall = true")]
+    NoServices,
     /// The configuration names no nftables set for the network's family.
     #[error("no nftables set is named for addresses of its family; name one in [block]")]
     NoSetForFamily,

@@ -48,7 +48,7 @@ impl VerdictRecord {
             (Refusal::Block(why), Action::Block(Block { set, network, .. })) => {
                 format!("{network} was not added to block set {}: {why}", set.0)
             }
-            (Refusal::Block(why), Action::Unblock(Unblock { set, network })) => {
+            (Refusal::Block(why), Action::Unblock(Unblock { set, network, .. })) => {
                 format!("{network} was not removed from block set {}: {why}", set.0)
             }
             (refusal, _) => refusal.to_string(),

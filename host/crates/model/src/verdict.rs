@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::{Filter, FlowKey, Masked, Prefix, Refusal};
+use crate::{Filter, FlowKey, Masked, Prefix, Refusal, Service};
 
 /// Name of an operator-named nftables set or address set.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,6 +77,8 @@ pub struct Alert {
 pub struct Block {
     pub set: SetName,
     pub network: Prefix,
+    /// `None` means all traffic of the network.
+    pub service: Option<Service>,
     /// Lifetime in seconds. `None` means until an unblock.
     pub seconds: Option<u32>,
 }
@@ -86,6 +88,8 @@ pub struct Block {
 pub struct Unblock {
     pub set: SetName,
     pub network: Prefix,
+    /// As in [`Block`].
+    pub service: Option<Service>,
 }
 
 /// What a verdict asks for.

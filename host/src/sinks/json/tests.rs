@@ -77,13 +77,13 @@ fn each_action_has_its_line() {
     );
     let set = SetName("banned".into());
     assert_verdict(
-        record(Action::Block(Block { set: set.clone(), network, seconds: Some(60) }), None, applied),
+        record(Action::Block(Block { set: set.clone(), network, service: None, seconds: Some(60) }), None, applied),
         &format!(
             r#""action":"block","outcome":"applied",{WHY},"block":{{"set":"banned","network":"2001:db8::/32","seconds":60}}"#
         ),
     );
     assert_verdict(
-        record(Action::Unblock(Unblock { set, network }), None, applied),
+        record(Action::Unblock(Unblock { set, network, service: None }), None, applied),
         &format!(
             r#""action":"unblock","outcome":"applied",{WHY},"unblock":{{"set":"banned","network":"2001:db8::/32"}}"#
         ),

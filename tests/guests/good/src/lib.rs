@@ -52,8 +52,12 @@ fn every_kind(index: u32, flow: &Flow) -> Vec<Verdict> {
             "alert",
         ),
         verdict(Target::None, Action::Log(fields()), "log"),
-        verdict(Target::None, Action::Block(Block { set: "banned".to_owned(), network, seconds: 60 }), "block"),
-        verdict(Target::None, Action::Unblock(Unblock { set: "banned".to_owned(), network }), "unblock"),
+        verdict(
+            Target::None,
+            Action::Block(Block { set: "banned".to_owned(), network, service: None, seconds: 60 }),
+            "block",
+        ),
+        verdict(Target::None, Action::Unblock(Unblock { set: "banned".to_owned(), network, service: None }), "unblock"),
         verdict(entry(), Action::Protect(5), "protect"),
         verdict(Target::Matching(Selection { filter, limit: 7 }), Action::Sweep, "sweep"),
     ]

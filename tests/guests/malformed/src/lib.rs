@@ -45,12 +45,12 @@ impl Provoked for Malformed {
             verdict(Target::None, Action::Alert(loud), "alert"),
             verdict(
                 Target::None,
-                Action::Block(Block { set: "banned".to_owned(), network: network(33), seconds: 1 }),
+                Action::Block(Block { set: "banned".to_owned(), network: network(33), service: None, seconds: 1 }),
                 "block",
             ),
             verdict(
                 Target::None,
-                Action::Unblock(Unblock { set: "banned".to_owned(), network: network(255) }),
+                Action::Unblock(Unblock { set: "banned".to_owned(), network: network(255), service: None }),
                 "unblock",
             ),
             verdict(Target::Key(mixed()), Action::Delete, "key"),

@@ -11,7 +11,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use ctwarden_model::{Cause, Entries, ExpectationEvent, Prefix, SetChange, SetName};
+use ctwarden_model::{Cause, Entries, ExpectationEvent, Member, SetChange, SetName};
 
 use crate::Ticket;
 use crate::ids::RoundId;
@@ -135,7 +135,7 @@ impl Queue {
 
     /// Reports a changed set to the plugin. All sets that changed before the plugin's next turn share this turn: the
     /// plugin looks into their current content, and one sweep serves for all.
-    pub(crate) fn push_changed_set(&mut self, set: &SetName, added: Option<&[Prefix]>) {
+    pub(crate) fn push_changed_set(&mut self, set: &SetName, added: Option<&[Member]>) {
         let turn = self.items.iter_mut().find_map(|item| match item {
             Item::Turn(Cause::SetsChanged(changes)) => Some(changes),
             Item::Turn(_) | Item::Entries { .. } | Item::Expectations { .. } | Item::Tick | Item::Message(..) => None,

@@ -1,6 +1,6 @@
 //! Turns without entries that plugins get in order with their events: overruns and changed sets.
 
-use ctwarden_model::{Cause, ChangedSet, Notice, Prefix};
+use ctwarden_model::{Cause, ChangedSet, Member, Notice};
 
 use crate::intake::Intake;
 use crate::verdicts::Verdicts;
@@ -21,7 +21,7 @@ impl Intake {
         }
     }
 
-    pub(crate) fn set_changed(&mut self, verdicts: &mut Verdicts, set: ChangedSet, added: Option<&[Prefix]>) {
+    pub(crate) fn set_changed(&mut self, verdicts: &mut Verdicts, set: ChangedSet, added: Option<&[Member]>) {
         self.flush_collected(verdicts);
         for plugin in self.plugins.iter_mut().filter(|plugin| plugin.takes_entries()) {
             if plugin.spec.subscription.sets.contains(&set.name) {

@@ -101,7 +101,8 @@ impl Blocked {
             return;
         };
         if is_blocked {
-            entry.confirmed = true;
+            // A block of one service leaves the other traffic of the network.
+            entry.confirmed = block.service.is_none();
         } else if !entry.confirmed {
             self.release(&block.set, block.network);
         }
@@ -167,7 +168,7 @@ mod tests {
     }
 
     fn block(network: &str, seconds: Option<u32>) -> Block {
-        Block { set: SetName("s".to_string()), network: network.parse().unwrap(), seconds }
+        Block { set: SetName("s".to_string()), network: network.parse().unwrap(), service: None, seconds }
     }
 
     fn after(seconds: u64) -> Steady {
@@ -204,7 +205,7 @@ mod tests {
         blocked.concluded(&block("13.0.0.0/9", None), true);
         blocked.concluded(&block("13.0.0.0/9", None), false);
         assert!(!blocked.take(&limits(), &block("14.0.0.0/9", None), after(32)), "a later refusal takes nothing out");
-        let unblock = Unblock { set: SetName("s".to_string()), network: "13.0.0.0/9".parse().unwrap() };
+        let unblock = Unblock { set: SetName("s".to_string()), network: "13.0.0.0/9".parse().unwrap(), service: None };
         blocked.unblocked(&unblock);
         blocked.unblocked(&unblock);
         assert!(blocked.take(&limits(), &block("14.0.0.0/9", None), after(33)));

@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use ctwarden_model::{Action, Block, Effect, Outcome, PolicyBlock, PolicyUnblock, Prefix, SetName, Unblock, Verdict};
+use ctwarden_model::{Action, Block, Effect, Member, Outcome, PolicyBlock, PolicyUnblock, SetName, Unblock, Verdict};
 
 use crate::PluginId;
 use crate::ids::{GateId, VerdictId};
@@ -29,10 +29,10 @@ enum NetworkChange {
 }
 
 impl NetworkChange {
-    fn about(&self) -> (SetName, Prefix) {
+    fn about(&self) -> (SetName, Member) {
         match self {
-            Self::Block(Block { set, network, .. }, _) | Self::Unblock(Unblock { set, network }) => {
-                (set.clone(), *network)
+            Self::Block(Block { set, network, service, .. }, _) | Self::Unblock(Unblock { set, network, service }) => {
+                (set.clone(), Member::with(*network, *service))
             }
         }
     }
@@ -43,20 +43,20 @@ impl Verdicts {
         if claims.is_empty() {
             return;
         }
-        let mut last_changes: BTreeMap<(SetName, Prefix, PluginId), VerdictId> = BTreeMap::new();
+        let mut last_changes: BTreeMap<(SetName, Member, PluginId), VerdictId> = BTreeMap::new();
         let mut changes = Vec::new();
         for claim in claims {
             let Some(change) = self.network_change(claim.verdict) else {
                 self.finish(claim.verdict, Outcome::Protected);
                 continue;
             };
-            let (set, network) = change.about();
-            last_changes.insert((set, network, claim.plugin), claim.verdict);
+            let (set, member) = change.about();
+            last_changes.insert((set, member, claim.plugin), claim.verdict);
             changes.push((claim, change));
         }
         for (claim, change) in changes {
-            let (set, network) = change.about();
-            if last_changes.get(&(set, network, claim.plugin)) != Some(&claim.verdict) {
+            let (set, member) = change.about();
+            if last_changes.get(&(set, member, claim.plugin)) != Some(&claim.verdict) {
                 self.finish(claim.verdict, Outcome::Superseded);
                 continue;
             }

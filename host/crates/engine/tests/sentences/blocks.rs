@@ -10,12 +10,12 @@ use crate::words::*;
 use crate::world::World;
 
 fn blocked(policy: &str, code: &str, network: &str, seconds: Option<u32>) -> Effect {
-    let block = Block { set: SetName("banned".into()), network: network.parse().unwrap(), seconds };
+    let block = Block { set: SetName("banned".into()), network: network.parse().unwrap(), service: None, seconds };
     Effect::Block(PolicyBlock { policy: PluginName::new(policy).unwrap(), block, reason: code.into() })
 }
 
 fn unblocked(policy: &str, network: &str) -> Effect {
-    let unblock = Unblock { set: SetName("banned".into()), network: network.parse().unwrap() };
+    let unblock = Unblock { set: SetName("banned".into()), network: network.parse().unwrap(), service: None };
     Effect::Unblock(PolicyUnblock { policy: PluginName::new(policy).unwrap(), unblock })
 }
 

@@ -129,7 +129,8 @@ fn a_kill_waits_for_the_blocks_of_the_same_answer() {
         new(1),
         [("a", vec![kill("k", entry(0)), kill("selection", matching(from(2))), block("b", "10.0.0.1", Some(60))])],
     );
-    let blocked = Block { set: SetName("banned".into()), network: "10.0.0.1".parse().unwrap(), seconds: Some(60) };
+    let blocked =
+        Block { set: SetName("banned".into()), network: "10.0.0.1".parse().unwrap(), service: None, seconds: Some(60) };
     let blocked = PolicyBlock { policy: PluginName::new("a").unwrap(), block: blocked, reason: "b".into() };
     assert_eq!(world.effects(), [Effect::Block(blocked)]);
     assert!(world.poll_sweep().is_none());

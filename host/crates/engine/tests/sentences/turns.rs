@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use ctwarden_engine::Call;
-use ctwarden_model::{Cause, Extent, Notice, Prefix, SetChange, SetName};
+use ctwarden_model::{Cause, Extent, Member, Notice, SetChange, SetName};
 
 use crate::words::*;
 use crate::world::World;
@@ -96,14 +96,14 @@ fn changed_sets_are_told_once_by_name_to_those_who_asked() {
 #[test]
 fn what_a_set_gained_is_told_while_it_can_be_listed() {
     let feed = SetName("feed".into());
-    let gained = |numbers: std::ops::Range<u16>| -> Vec<Prefix> {
+    let gained = |numbers: std::ops::Range<u16>| -> Vec<Member> {
         let network = |n: u16| {
             let [high, low] = n.to_be_bytes();
             format!("10.0.{high}.{low}").parse().unwrap()
         };
         numbers.map(network).collect()
     };
-    let told = |changes: &[Option<Vec<Prefix>>]| {
+    let told = |changes: &[Option<Vec<Member>>]| {
         let mut world = World::new([plugin("a").with(|spec| spec.subscription.sets = vec![feed.clone()])]);
         world.events([new(1)]);
         for added in changes {

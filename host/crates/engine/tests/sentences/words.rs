@@ -202,12 +202,12 @@ pub(crate) fn block(code: &str, network: &str, seconds: Option<u32>) -> Verdict 
 }
 
 pub(crate) fn block_in(code: &str, set: &str, network: &str, seconds: Option<u32>) -> Verdict {
-    let block = Block { set: SetName(set.into()), network: network.parse().unwrap(), seconds };
+    let block = Block { set: SetName(set.into()), network: network.parse().unwrap(), service: None, seconds };
     verdict(code, Target::None, Action::Block(block))
 }
 
 pub(crate) fn unblock(code: &str, network: &str) -> Verdict {
-    let unblock = Unblock { set: SetName("banned".into()), network: network.parse().unwrap() };
+    let unblock = Unblock { set: SetName("banned".into()), network: network.parse().unwrap(), service: None };
     verdict(code, Target::None, Action::Unblock(unblock))
 }
 

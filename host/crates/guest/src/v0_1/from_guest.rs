@@ -10,7 +10,7 @@ use std::time::Duration;
 use ctwarden_model::{
     Action, Alert, AnyOf, Block, COUNTER_KEY_BYTES, COUNTERS_MAX, CounterKey, CounterKind, CounterSpec, Descriptor,
     EventKinds, Family, Fields, Filter, Flaw, FlowId, FlowKey, LabelChange, Layer4, Masked, NamedSet, PortRange,
-    PortRanges, Prefix, PrefixSet, Protocol, RareFilter, Reach, ReasonCode, SecondsRange, Selection, SetName,
+    PortRanges, Prefix, PrefixSet, Protocol, RareFilter, Reach, ReasonCode, SecondsRange, Selection, Service, SetName,
     Subscription, Target, Tuple, Unblock, Verdict, VerdictKind, VerdictKinds, Zone,
 };
 
@@ -254,6 +254,12 @@ fn prefixes(given: Vec<types::Prefix>) -> Result<PrefixSet, What> {
     given.into_iter().map(prefix).collect()
 }
 
+fn service(given: types::Service) -> Result<Service, What> {
+    let types::PortRange { first, last } = given.ports;
+    let ports = if first <= last { Ok(PortRange { first, last }) } else { Err(PORTS) }?;
+    Ok(Service { protocol: Protocol(given.protocol), ports })
+}
+
 fn ports(given: Vec<types::PortRange>) -> Result<PortRanges, What> {
     short(&given)?;
     given
@@ -375,10 +381,12 @@ fn action(action: policy::Action) -> Result<Action, What> {
         policy::Action::Block(block) => Action::Block(Block {
             set: set_name(block.set)?,
             network: prefix(block.network)?,
+            service: block.service.map(service).transpose()?,
             seconds: some_if_not_zero(block.seconds),
         }),
         policy::Action::Unblock(unblock) => {
-            Action::Unblock(Unblock { set: set_name(unblock.set)?, network: prefix(unblock.network)? })
+            let service = unblock.service.map(service).transpose()?;
+            Action::Unblock(Unblock { set: set_name(unblock.set)?, network: prefix(unblock.network)?, service })
         }
         policy::Action::Protect(seconds) => Action::Protect(seconds),
         policy::Action::Sweep => Action::Sweep,

@@ -5,8 +5,8 @@
 use std::net::IpAddr;
 
 use ctwarden_model::{
-    Cause, CounterKey, Counters, Event, EventKind, ExpectationEvent, Extent, Flow, FlowKey, Layer4, Outcome, Prefix,
-    Report, SetChange, TableStatistics, Tuple,
+    Cause, CounterKey, Counters, Event, EventKind, ExpectationEvent, Extent, Flow, FlowKey, Layer4, Member, Outcome,
+    Prefix, Report, SetChange, TableStatistics, Tuple,
 };
 
 use super::bindings::ctwarden::conntrack::table::Statistics;
@@ -29,8 +29,16 @@ pub(super) fn cause(cause: &Cause) -> policy::Cause {
 }
 
 fn set_change(change: &SetChange) -> policy::SetChange {
-    let added = change.added.as_ref().map(|added| added.iter().copied().map(prefix).collect());
+    let added = change.added.as_ref().map(|added| added.iter().copied().map(member).collect());
     policy::SetChange { set: change.set.0.clone(), added }
+}
+
+fn member(member: Member) -> types::Member {
+    let service = member.only().map(|service| types::Service {
+        protocol: service.protocol.0,
+        ports: types::PortRange { first: service.ports.first, last: service.ports.last },
+    });
+    types::Member { network: prefix(member.prefix()), service }
 }
 
 pub(super) const fn prefix(prefix: Prefix) -> types::Prefix {

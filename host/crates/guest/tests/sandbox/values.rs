@@ -46,8 +46,12 @@ pub(crate) fn every_kind_of_verdict_comes_through_whole() {
         verdict(entry(), Action::Timeout(30), "timeout"),
         verdict(Target::None, Action::Alert(alert), "alert"),
         verdict(Target::None, Action::Log(fields), "log"),
-        verdict(Target::None, Action::Block(Block { set: set.clone(), network, seconds: Some(60) }), "block"),
-        verdict(Target::None, Action::Unblock(Unblock { set, network }), "unblock"),
+        verdict(
+            Target::None,
+            Action::Block(Block { set: set.clone(), network, service: None, seconds: Some(60) }),
+            "block",
+        ),
+        verdict(Target::None, Action::Unblock(Unblock { set, network, service: None }), "unblock"),
         verdict(entry(), Action::Protect(5), "protect"),
         verdict(Target::Matching(Box::new(Selection { filter, limit: Some(7) })), Action::Sweep, "sweep"),
     ];

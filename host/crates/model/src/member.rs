@@ -4,11 +4,12 @@ use core::fmt;
 
 use core::str::FromStr;
 
-use ctwarden_model::{Prefix, PrefixError, Service, ServiceError};
 use thiserror::Error;
 
+use crate::{Prefix, PrefixError, Service, ServiceError};
+
 /// A network, or one service of the network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Member {
     network: Prefix,
     service: Option<Service>,
@@ -27,7 +28,9 @@ impl Member {
         Self { network: network.canonical(), service: Some(service) }
     }
 
-    pub(crate) const fn with(network: Prefix, service: Option<Service>) -> Self {
+    /// A network, or one service of the network. The network is taken as it is.
+    #[must_use]
+    pub const fn with(network: Prefix, service: Option<Service>) -> Self {
         Self { network, service }
     }
 
@@ -87,7 +90,7 @@ impl FromStr for Member {
 mod tests {
     use alloc::string::ToString;
 
-    use ctwarden_model::{PortRange, Protocol};
+    use crate::{PortRange, Protocol};
 
     use super::*;
 
