@@ -17,7 +17,7 @@ use ctwarden_model::{Effect, EffectId, FlowKey};
 use tokio::sync::mpsc::UnboundedSender;
 
 use crate::clock;
-use crate::kills::{Kills, NoTable};
+use crate::kills::{ForwardedBlock, Kills};
 use crate::netlink::Requests;
 
 /// Most effects or lookups that the loop sends itself. They take about forty microseconds of its time.
@@ -51,14 +51,14 @@ pub(crate) struct Effects {
 }
 
 impl Effects {
-    /// Opens the request socket and starts the thread.
-    pub(crate) fn start(outcomes: UnboundedSender<EffectResults>) -> Result<Self> {
+    /// Opens the request socket and starts the thread. `forwarded` drops the packets of killed flows.
+    pub(crate) fn start(outcomes: UnboundedSender<EffectResults>, forwarded: Box<dyn ForwardedBlock>) -> Result<Self> {
         let requests = Requests::open()?;
         let port = requests.port();
         let requests = Arc::new(Mutex::new(requests));
         let open = Arc::new(AtomicUsize::new(0));
         let (jobs, inbox) = channel();
-        let kills = Kills::new(Box::new(NoTable));
+        let kills = Kills::new(forwarded);
         let work = Work { requests: Arc::clone(&requests), open: Arc::clone(&open), kills };
         thread::Builder::new()
             .name("effects".to_owned())

@@ -157,6 +157,8 @@ impl EventLoop {
         let (acks, outcomes) = unbounded_channel();
         let (preparing, prepared_later) = unbounded_channel();
         let (firewalling, firewalled) = unbounded_channel();
+        let firewall = Firewall::start(firewalling)?;
+        let dropper = firewall.flow_dropper().context("the thread that changes the packet filter has ended")?;
         let events = EventSocket::open(usize::try_from(prepared.daemon.receive_buffer).unwrap_or(usize::MAX))?;
         let mut event_loop = Self {
             engine: Engine::new(prepared.engine.clone(), clock::now()),
@@ -171,7 +173,7 @@ impl EventLoop {
             allowance: Allowance::new(prepared.daemon.replica_memory),
             maximum: None,
             entries: 0,
-            effects: Effects::start(acks)?,
+            effects: Effects::start(acks, Box::new(dropper))?,
             outcomes,
             plugins: BTreeMap::new(),
             leaving: Vec::new(),
@@ -191,7 +193,7 @@ impl EventLoop {
             claiming,
             set_watch: SetWatch::idle(),
             statistics: Requests::open()?,
-            firewall: Firewall::start(firewalling)?,
+            firewall,
             firewalled,
             protected: Vec::new(),
             never: NeverBanned::default(),

@@ -22,12 +22,13 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, Result};
 use ctwarden_engine::Ack;
-use ctwarden_model::{BlockRefusal, PrefixSet, SetName, Timestamp};
+use ctwarden_model::{BlockRefusal, KillRefusal, PerDirection, PrefixSet, SetName, Timestamp, Tuple};
 use ctwarden_sets::Member;
 use nix::errno::Errno;
 use thiserror::Error;
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::kills::ForwardedBlock;
 use crate::netlink::nftables::managed::FilterVerdict;
 use crate::netlink::nftables::{ChangeError, CommitError, Nftables, Sets};
 use crate::set_file::Networks;
@@ -116,10 +117,12 @@ pub(crate) struct FirewallState {
 /// What the thread has to do.
 enum Job {
     /// Answers with the result over the channel, because a start and a reload depend on it.
-    Configure(Vec<MirroredSet>, PrefixSet, Sender<Result<(), FirewallError>>),
+    Configure(Vec<MirroredSet>, bool, PrefixSet, Sender<Result<(), FirewallError>>),
     Change(SetName, Vec<(Member, LatestEnd)>, FirewallTicket),
     List(SetName, Networks, FirewallTicket),
     Never(PrefixSet),
+    /// Drops the packets of these flows, and answers whether they are dropped.
+    Drop(Vec<PerDirection<Tuple>>, Sender<Result<bool, FirewallError>>),
     Touched(u32, Touched),
 }
 
@@ -154,12 +157,13 @@ impl Firewall {
         Ok(Self { jobs: Some(jobs), thread: Some(thread), monitor: None, state, mirrored: BTreeMap::new(), next: 0 })
     }
 
-    /// Mirrors these sets and no others. Waits until the kernel holds them.
+    /// Mirrors these sets and no others. With `kills`, the table of ctwarden exists in any case, to drop the packets of
+    /// killed flows. Waits until the kernel holds them.
     ///
     /// # Errors
     /// The kernel refuses the table or an element. The sets are mirrored all the same as far as the kernel permits.
-    pub(crate) fn configure(&mut self, sets: Vec<MirroredSet>, never: PrefixSet) -> Result<()> {
-        match (sets.is_empty(), &self.monitor) {
+    pub(crate) fn configure(&mut self, sets: Vec<MirroredSet>, kills: bool, never: PrefixSet) -> Result<()> {
+        match (sets.is_empty() && !kills, &self.monitor) {
             (true, _) => self.monitor = None,
             (false, Some(_)) => {}
             (false, None) => {
@@ -176,7 +180,7 @@ impl Firewall {
         let kind = |mirror: &Mirror| MirrorKind { holds_services: matches!(mirror, Mirror::Managed(_)) };
         self.mirrored = sets.iter().map(|set| (set.name.clone(), kind(&set.mirror))).collect();
         let (answer, answered) = channel();
-        self.give(Job::Configure(sets, never, answer));
+        self.give(Job::Configure(sets, kills, never, answer));
         answered.recv().context("the thread that changes the packet filter has died; start ctwarden again")??;
         Ok(())
     }
@@ -216,6 +220,11 @@ impl Firewall {
         self.mirrored.get(set).copied()
     }
 
+    /// A handle for the thread that kills flows.
+    pub(crate) fn flow_dropper(&self) -> Option<FlowDropper> {
+        self.jobs.clone().map(FlowDropper)
+    }
+
     pub(crate) fn state(&self) -> std::sync::MutexGuard<'_, FirewallState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -224,6 +233,25 @@ impl Firewall {
         if let Some(jobs) = &self.jobs {
             // Without the thread no result arrives. The engine then reports each block as unanswered.
             let _ = jobs.send(job);
+        }
+    }
+}
+
+/// Drops the packets of killed flows that no local socket ends.
+pub(crate) struct FlowDropper(Sender<Job>);
+
+impl ForwardedBlock for FlowDropper {
+    fn block(&mut self, flows: &[PerDirection<Tuple>]) -> Result<(), KillRefusal> {
+        let (answer, answered) = channel();
+        self.0.send(Job::Drop(flows.to_vec(), answer)).map_err(|_| KillRefusal::NoAnswer)?;
+        match answered.recv() {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(KillRefusal::NoSocket),
+            Ok(Err(error)) => {
+                crate::log::say(&format!("the packets of killed flows are not dropped: {error}"));
+                Err(KillRefusal::NotDropped)
+            }
+            Err(_) => Err(KillRefusal::NoAnswer),
         }
     }
 }

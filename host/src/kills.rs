@@ -26,15 +26,6 @@ pub(crate) trait ForwardedBlock: Send {
     fn block(&mut self, flows: &[PerDirection<Tuple>]) -> Result<(), KillRefusal>;
 }
 
-/// A host whose rules have no table of ctwarden.
-pub(crate) struct NoTable;
-
-impl ForwardedBlock for NoTable {
-    fn block(&mut self, _: &[PerDirection<Tuple>]) -> Result<(), KillRefusal> {
-        Err(KillRefusal::NoSocket)
-    }
-}
-
 /// Ends connections. It belongs to the thread that carries out effects.
 pub(crate) struct Kills {
     /// Opened by the first kill.

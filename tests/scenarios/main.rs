@@ -31,6 +31,7 @@ mod loading;
 mod locating;
 mod losing;
 mod marking;
+mod mirroring;
 mod naming;
 mod recording;
 mod reloading;

@@ -60,10 +60,20 @@ impl Tcp {
     /// # Errors
     /// The error of the system call that failed.
     pub fn dial(from: &str, to: &str, port: u16) -> std::io::Result<TcpStream> {
+        Self::dial_within(from, to, port, ARRIVAL)
+    }
+
+    /// Whether a connection comes about in a time that is short, but far longer than any step takes.
+    #[must_use]
+    pub fn can_dial(from: &str, to: &str, port: u16) -> bool {
+        Self::dial_within(from, to, port, ABSENCE).is_ok()
+    }
+
+    fn dial_within(from: &str, to: &str, port: u16, time: Duration) -> std::io::Result<TcpStream> {
         let remote = at(to, port);
         let socket = Socket::new(Domain::for_address(remote), Type::STREAM, Some(Protocol::TCP))?;
         socket.bind(&at(from, 0).into())?;
-        socket.connect_timeout(&remote.into(), ARRIVAL)?;
+        socket.connect_timeout(&remote.into(), time)?;
         Ok(socket.into())
     }
 

@@ -315,7 +315,7 @@ fn every_mistake_of_a_plugin_is_told_with_its_name() {
     let scene = Scene::new();
     let gone = scene.dir.path().join("gone.wasm");
     scene.expect(
-        "[[plugin]]\nname = \"9 lives\"\npath = \"gone.wasm\"\nallow = [\"kill\", \"mark\", \"labels\", \"block\"]\n\
+        "[[plugin]]\nname = \"9 lives\"\npath = \"gone.wasm\"\nallow = [\"slay\", \"mark\", \"labels\", \"block\"]\n\
          read-sets = [\"banned\"]\n[plugin.limits]\nmemory = \"0MiB\"\ncall-cpu = \"0s\"\n[plugin.budget]\n\
          table-share-per-minute = 101\nalerts-per-second = 0\n[plugin.config]\nsince = 2026-01-01\n\
          [[plugin]]\nname = \"b\"\npath = \"ban-follower.wasm\"\nallow = [\"delete\"]\nmark-mask = \"0xff/0xff\"\n\
@@ -325,7 +325,7 @@ fn every_mistake_of_a_plugin_is_told_with_its_name() {
         &[
             "2: plugin: \"9 lives\" is not a name: use 1 to 64 letters, digits or -, beginning with a letter",
             &format!("3: plugin 9 lives: path: there is no {}; create it or correct the path", gone.display()),
-            "4: plugin 9 lives: allow: \"kill\" is not a kind of verdict; the kinds are delete, mark,",
+            "4: plugin 9 lives: allow: \"slay\" is not a kind of verdict; the kinds are delete, kill, mark,",
             "4: plugin 9 lives: allow: [\"mark\"] needs mark-mask, which limits the grant; add mark-mask",
             "4: plugin 9 lives: allow: [\"labels\"] needs label-bits",
             "4: plugin 9 lives: allow: [\"block\", \"unblock\"] needs block-sets",

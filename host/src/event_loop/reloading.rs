@@ -1,13 +1,13 @@
 //! Takes over a new set of plugins as a whole, or not at all.
 
 use anyhow::{Context, Result};
-use ctwarden_model::Notice;
+use ctwarden_model::{Mode, Notice, VerdictKind};
 
 use super::EventLoop;
 use super::missing_grants::MissingGrants;
 use crate::clock;
 use crate::never_banned::NeverBanned;
-use crate::plugins::{LoadedConfig, ReloadId, summary};
+use crate::plugins::{LoadedConfig, LoadedPlugin, ReloadId, summary};
 use crate::set_file::SetWatch;
 
 impl EventLoop {
@@ -28,8 +28,12 @@ impl EventLoop {
         self.protected = prepared.protected;
         self.read_own_addresses();
         self.never = NeverBanned::new(&self.protected, &self.own);
+        let may_kill = |ready: &LoadedPlugin| {
+            ready.spec.mode == Mode::Enforce && ready.spec.grants.kinds.contains(VerdictKind::Kill)
+        };
+        let kills = prepared.plugins.iter().any(may_kill);
         let mirrored = self.claiming.mirrored(prepared.mirrors, &prepared.sets);
-        self.firewall.configure(mirrored, self.never.networks()).context("cannot fill the packet filter")?;
+        self.firewall.configure(mirrored, kills, self.never.networks()).context("cannot fill the packet filter")?;
         self.sets = prepared.sets;
         let claimed = self.claiming.fill(&self.sets);
         self.set_watch = set_watch;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ctwarden_model::{Family, Prefix, PrefixSet, SetName, Timestamp};
+use ctwarden_model::{Family, PerDirection, Prefix, PrefixSet, SetName, Timestamp, Tuple};
 use ctwarden_sets::{Member, Piece, ServicePiece};
 use netlink_packet_netfilter::nftables::NfTablesMessage;
 use nix::errno::Errno;
@@ -10,7 +10,8 @@ use nix::errno::Errno;
 use super::held::{Difference, FAMILIES, Held, element, is_as_long, range, service_range};
 use super::members::{HeldBack, LatestEnd, Members};
 use crate::netlink::nftables::managed::{
-    FilterVerdict, ManagedSet, Owner, addresses_of, delete_table, description, owner, rebuild_table, services_of, table,
+    FilterVerdict, ManagedSet, Owner, addresses_of, delete_table, description, drop_flows, owner, rebuild_table,
+    services_of, table,
 };
 use crate::netlink::nftables::{
     Change, CommitError, Element, ExchangeError, IntervalEnd, Lifetime, Nftables, RawMessage,
@@ -23,6 +24,8 @@ const ATTEMPTS: usize = 3;
 pub(super) struct ManagedTable {
     nftables: Nftables,
     sets: BTreeMap<SetName, MirroredSet>,
+    /// Whether the table is needed without any set, because a policy may kill flows.
+    kills: bool,
     never: PrefixSet,
     /// Chains and rules as the kernel described them after the last rebuild.
     description: Option<Vec<Vec<u8>>>,
@@ -100,15 +103,15 @@ impl Plan {
 
 impl ManagedTable {
     pub(super) const fn new(nftables: Nftables) -> Self {
-        Self { nftables, sets: BTreeMap::new(), never: PrefixSet::new(), description: None }
+        Self { nftables, sets: BTreeMap::new(), kills: false, never: PrefixSet::new(), description: None }
     }
 
     pub(super) const fn port(&self) -> u32 {
         self.nftables.port()
     }
 
-    pub(super) fn has_sets(&self) -> bool {
-        !self.sets.is_empty()
+    pub(super) fn is_needed(&self) -> bool {
+        self.kills || !self.sets.is_empty()
     }
 
     pub(super) fn names(&self) -> Vec<SetName> {
@@ -125,9 +128,11 @@ impl ManagedTable {
     pub(super) fn configure(
         &mut self,
         sets: Vec<(ManagedSet, Members)>,
+        kills: bool,
         never: PrefixSet,
         now: Timestamp,
     ) -> Result<(), CommitError> {
+        self.kills = kills;
         let kinds = |sets: &BTreeMap<SetName, MirroredSet>| {
             sets.iter().map(|(name, set)| (name.clone(), set.verdict)).collect::<Vec<_>>()
         };
@@ -139,7 +144,7 @@ impl ManagedTable {
         }
         self.never = never;
         self.find_held_back();
-        if self.sets.is_empty() {
+        if !self.is_needed() {
             return self.remove();
         }
         if self.description.is_none() || before != kinds(&self.sets) {
@@ -271,9 +276,22 @@ impl ManagedTable {
         }
     }
 
+    /// Drops the packets of flows for a time. Returns false if there is no table, or if a flow has no ports.
+    pub(super) fn drop_flows(&mut self, flows: &[PerDirection<Tuple>], now: Timestamp) -> Result<bool, CommitError> {
+        let Some(changes) = drop_flows(flows).filter(|_| self.is_needed()) else { return Ok(false) };
+        match self.nftables.commit(changes.clone()) {
+            Err(CommitError::Change { .. } | CommitError::Transaction { .. }) => {
+                self.check(now)?;
+                self.nftables.commit(changes)?;
+            }
+            other => other?,
+        }
+        Ok(true)
+    }
+
     /// Compares the kernel's table with what it should be, and repairs it.
     pub(super) fn check(&mut self, now: Timestamp) -> Result<Repaired, CommitError> {
-        if self.sets.is_empty() {
+        if !self.is_needed() {
             return Ok(Repaired::default());
         }
         let present = description(&mut self.nftables)?;

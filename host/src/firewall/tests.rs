@@ -80,7 +80,7 @@ fn the_table_holds_lists_and_claims_of_every_kind() {
             managed("banned", &["192.0.2.0/24", "2001:db8::/32"], &[("198.51.100.7", Some(60)), ("192.0.2.9", None)]),
             managed("ports", &[], &[("203.0.113.5 tcp/22", None), ("2001:db8::5 udp", Some(60))]),
         ];
-        world.0.configure(sets, none()).unwrap();
+        world.0.configure(sets, false, none()).unwrap();
         assert_eq!(listed("banned4"), ["192.0.2.0/24", "198.51.100.7"]);
         assert_eq!(listed("banned6"), ["2001:db8::/32"]);
         assert_eq!(listed("ports4p"), ["203.0.113.5 . tcp . 22"]);
@@ -112,7 +112,7 @@ fn the_table_holds_lists_and_claims_of_every_kind() {
             Arc::new([("192.0.2.128/25".parse().unwrap(), Arc::default())].into_iter().collect()),
         );
         wait_for("banned4", &["192.0.2.9", "192.0.2.128/25", "198.51.100.8"]);
-        world.0.configure(Vec::new(), none()).unwrap();
+        world.0.configure(Vec::new(), false, none()).unwrap();
         assert!(!nft("list ruleset").contains("ctwarden"));
     });
 }
@@ -123,7 +123,7 @@ fn whatever_another_program_changes_comes_back_within_a_second() {
         let mut world = firewall();
         let sets =
             vec![managed("banned", &["192.0.2.0/24"], &[("198.51.100.7", Some(600)), ("203.0.113.5 tcp/22", None)])];
-        world.0.configure(sets, none()).unwrap();
+        world.0.configure(sets, false, none()).unwrap();
         let whole = ["192.0.2.0/24", "198.51.100.7"];
         for command in [
             "flush ruleset",
@@ -156,7 +156,7 @@ fn a_protected_address_is_held_back_with_the_network_around_it() {
         let mut world = firewall();
         let never: PrefixSet = ["192.0.2.7".parse().unwrap()].into_iter().collect();
         let sets = || vec![managed("banned", &["192.0.0.0/16", "192.0.2.64/26", "10.0.0.0/8"], &[])];
-        world.0.configure(sets(), never).unwrap();
+        world.0.configure(sets(), false, never).unwrap();
         assert_eq!(listed("banned4"), ["10.0.0.0/8", "192.0.2.64/26"]);
         let state = world.0.state().sets[&name("banned")].clone();
         assert_eq!((state.held_back.count, state.held_back.first), (1, vec!["192.0.0.0/16".parse().unwrap()]));
@@ -172,8 +172,8 @@ fn a_table_of_somebody_else_is_not_touched() {
     in_own_namespace(|| {
         nft("add table inet ctwarden; add set inet ctwarden mine { type ipv4_addr; }");
         let mut world = firewall();
-        world.0.configure(Vec::new(), none()).unwrap();
-        let refused = world.0.configure(vec![managed("banned", &[], &[])], none()).unwrap_err().to_string();
+        world.0.configure(Vec::new(), false, none()).unwrap();
+        let refused = world.0.configure(vec![managed("banned", &[], &[])], false, none()).unwrap_err().to_string();
         assert!(refused.contains("there is a table inet ctwarden that ctwarden did not create"), "{refused}");
         assert!(nft("list ruleset").contains("mine"));
     });
@@ -183,7 +183,7 @@ fn a_table_of_somebody_else_is_not_touched() {
 fn a_table_of_an_earlier_run_is_replaced_without_a_gap_and_goes_with_the_last_set() {
     in_own_namespace(|| {
         let mut world = firewall();
-        world.0.configure(vec![managed("banned", &["192.0.2.0/24"], &[])], none()).unwrap();
+        world.0.configure(vec![managed("banned", &["192.0.2.0/24"], &[])], false, none()).unwrap();
         drop(world);
         assert_eq!(listed("banned4"), ["192.0.2.0/24"], "a ban outlives the daemon");
         let mut world = firewall();
@@ -191,10 +191,10 @@ fn a_table_of_an_earlier_run_is_replaced_without_a_gap_and_goes_with_the_last_se
             mirror: Mirror::Managed(FilterVerdict::Reject),
             ..managed("other", &[], &[("198.51.100.7", None)])
         };
-        world.0.configure(vec![reject], none()).unwrap();
+        world.0.configure(vec![reject], false, none()).unwrap();
         let table = nft("list table inet ctwarden");
         assert!(!table.contains("banned") && table.contains("reject with icmpx"), "{table}");
-        world.0.configure(Vec::new(), none()).unwrap();
+        world.0.configure(Vec::new(), false, none()).unwrap();
         assert!(!nft("list ruleset").contains("ctwarden"));
     });
 }
@@ -209,7 +209,7 @@ fn sets_of_the_operator_get_ours_and_keep_theirs() {
         let mirrored = |claims: &[(&str, Option<u64>)]| {
             vec![MirroredSet { mirror: Mirror::Operators(open()), ..managed("banned", &[], claims) }]
         };
-        world.0.configure(mirrored(&[("198.51.100.7", None), ("192.0.2.0/24", Some(600))]), none()).unwrap();
+        world.0.configure(mirrored(&[("198.51.100.7", None), ("192.0.2.0/24", Some(600))]), false, none()).unwrap();
         let elements = || nft("list set inet t b4");
         assert!(elements().contains("203.0.113.1") && elements().contains("198.51.100.7"), "{}", elements());
         // A narrower network of the same set goes, and the wider one stays whole.
@@ -222,5 +222,44 @@ fn sets_of_the_operator_get_ours_and_keep_theirs() {
         assert!(elements().contains("198.51.100.7") && elements().contains("192.0.2."), "{}", elements());
         change(&mut world, "banned", &[("198.51.100.7", None)]).unwrap();
         assert!(!elements().contains("198.51.100.7"));
+    });
+}
+
+#[test]
+fn the_packets_of_killed_flows_are_dropped_for_a_time() {
+    in_own_namespace(|| {
+        let mut world = firewall();
+        let tuple = |src: &str, dst: &str, ports: (u16, u16)| Tuple {
+            src: src.parse().unwrap(),
+            dst: dst.parse().unwrap(),
+            protocol: ctwarden_model::Protocol::TCP,
+            layer4: ctwarden_model::Layer4::Ports { src: ports.0, dst: ports.1 },
+        };
+        let flows = [
+            PerDirection {
+                original: tuple("192.0.2.1", "198.51.100.1", (1000, 80)),
+                reply: tuple("10.0.0.1", "192.0.2.1", (8080, 1000)),
+            },
+            PerDirection {
+                original: tuple("2001:db8::1", "2001:db8::2", (1000, 80)),
+                reply: tuple("2001:db8::2", "2001:db8::1", (80, 1000)),
+            },
+        ];
+        let mut dropper = world.0.flow_dropper().unwrap();
+        assert_eq!(dropper.block(&flows), Err(KillRefusal::NoSocket), "there is no table");
+        world.0.configure(Vec::new(), true, none()).unwrap();
+        assert_eq!(dropper.block(&flows), Ok(()));
+        assert_eq!(dropper.block(&flows), Ok(()), "once more is no error");
+        let ipv4 = listed("_killed4");
+        assert!(ipv4.contains(&"192.0.2.1 . 198.51.100.1 . tcp . 1000 . 80".to_owned()), "{ipv4:?}");
+        assert!(ipv4.contains(&"10.0.0.1 . 192.0.2.1 . tcp . 8080 . 1000".to_owned()), "{ipv4:?}");
+        assert_eq!(listed("_killed6").len(), 2);
+        let rules = nft("list chain inet ctwarden blocked");
+        let key = "ip6 saddr . ip6 daddr . meta l4proto . th sport . th dport @_killed6";
+        assert!(rules.contains(&format!("{key} meta l4proto tcp reject with tcp reset")), "{rules}");
+        nft("flush ruleset");
+        assert_eq!(dropper.block(&flows), Ok(()), "a table that is gone comes back");
+        let icmp = Tuple { layer4: ctwarden_model::Layer4::None, ..flows[0].original };
+        assert_eq!(dropper.block(&[PerDirection { original: icmp, reply: icmp }]), Err(KillRefusal::NoSocket));
     });
 }

@@ -90,7 +90,7 @@ impl Work {
 
     /// When everything is compared next, if anything is mirrored.
     fn next_comparison(&self) -> Option<Instant> {
-        if !self.table.has_sets() && self.operators.is_empty() {
+        if !self.table.is_needed() && self.operators.is_empty() {
             return None;
         }
         let elements: usize = self.table.sizes().map(|(_, elements, _)| elements).sum::<usize>()
@@ -102,8 +102,8 @@ impl Work {
     fn carry_out(&mut self, job: Job) {
         let now = clock::now().wall;
         match job {
-            Job::Configure(sets, never, answer) => {
-                let configured = self.configure(sets, never, now);
+            Job::Configure(sets, kills, never, answer) => {
+                let configured = self.configure(sets, kills, never, now);
                 // The caller has gone if it does not wait any more.
                 let _ = answer.send(configured);
             }
@@ -133,11 +133,22 @@ impl Work {
                     self.note(&set, &changed);
                 }
             }
+            Job::Drop(flows, answer) => {
+                let dropped = self.table.drop_flows(&flows, now).map_err(FirewallError::from);
+                // The caller has gone if it does not wait any more.
+                let _ = answer.send(dropped);
+            }
             Job::Touched(port, what) => self.suspect(port, what),
         }
     }
 
-    fn configure(&mut self, sets: Vec<MirroredSet>, never: PrefixSet, now: Timestamp) -> Result<(), FirewallError> {
+    fn configure(
+        &mut self,
+        sets: Vec<MirroredSet>,
+        kills: bool,
+        never: PrefixSet,
+        now: Timestamp,
+    ) -> Result<(), FirewallError> {
         let mut managed = Vec::new();
         let mut before = std::mem::take(&mut self.operators);
         for MirroredSet { name, mirror, list, claims } in sets {
@@ -154,7 +165,7 @@ impl Work {
             }
         }
         self.never = never.clone();
-        let mut configured = self.table.configure(managed, never, now).map_err(FirewallError::from);
+        let mut configured = self.table.configure(managed, kills, never, now).map_err(FirewallError::from);
         for (_, renewed) in self.renew_operators(now) {
             configured = configured.and(renewed);
         }

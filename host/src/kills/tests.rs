@@ -21,6 +21,15 @@ impl ForwardedBlock for Remembering {
     }
 }
 
+/// A host whose packet filter has no table of ctwarden.
+struct NoTable;
+
+impl ForwardedBlock for NoTable {
+    fn block(&mut self, _: &[PerDirection<Tuple>]) -> Result<(), KillRefusal> {
+        Err(KillRefusal::NoSocket)
+    }
+}
+
 struct Host {
     requests: Requests,
     kills: Kills,

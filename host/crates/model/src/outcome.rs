@@ -50,8 +50,11 @@ pub enum Refusal {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Error)]
 pub enum KillRefusal {
     /// No connected socket of this network namespace is an end of the flow, and nothing drops its packets.
-    #[error("no local socket is connected for this flow, and no managed firewall table blocks it")]
+    #[error("no local socket is connected for this flow, and the packet filter cannot drop its packets")]
     NoSocket,
+    /// The packet filter refused to drop the packets of the flow.
+    #[error("no local socket is connected for this flow, and nftables refused to drop its packets")]
+    NotDropped,
     /// The kernel lacks the diagnostics of the protocol's sockets, so no socket can be found.
     #[error(
         "this kernel does not report the sockets of the flow's protocol; load the modules: modprobe -a tcp_diag udp_diag"

@@ -14,6 +14,7 @@
 //! ```
 
 mod expressions;
+mod flow_set;
 mod schema;
 mod service_set;
 
@@ -22,6 +23,7 @@ use netlink_packet_core::{DefaultNla, NlasIterator};
 use netlink_packet_netfilter::nftables::{ChainMessage, NfTablesMessage, RuleMessage, TableAttribute, TableMessage};
 use nix::errno::Errno;
 
+pub(crate) use flow_set::drop_flows;
 use schema::OWNED;
 pub(crate) use schema::{FilterVerdict, ManagedSet, delete_table, rebuild_table};
 pub(crate) use service_set::{ServiceRange, ServiceSet};

@@ -62,6 +62,26 @@ pub(super) fn service(family: Family) -> [Expression; 2] {
     ]
 }
 
+/// Loads both addresses, the protocol and both ports, as the key of a set of flows.
+pub(super) fn flow(family: Family) -> [Expression; 5] {
+    let (destination, protocol, ports) = match family {
+        Family::Ipv4 => (Register::Reg32_01, Register::Reg32_02, [Register::Reg32_03, Register::Reg32_04]),
+        Family::Ipv6 => (Register::Reg2, Register::Reg32_08, [Register::Reg32_09, Register::Reg32_10]),
+    };
+    let (offset, length) = match family {
+        Family::Ipv4 => (16, 4),
+        Family::Ipv6 => (24, 16),
+    };
+    let [source_port, destination_port] = ports;
+    [
+        address(family, Side::Source),
+        payload(NETWORK_HEADER, offset, length, destination),
+        Expressions::Meta(vec![Meta::Key(MetaKey::L4Proto), Meta::DestinationRegister(protocol)]).into(),
+        payload(TRANSPORT_HEADER, 0, 2, source_port),
+        payload(TRANSPORT_HEADER, 2, 2, destination_port),
+    ]
+}
+
 fn payload(base: u32, offset: u32, length: u32, register: Register) -> Expression {
     Expressions::Payload(vec![
         Payload::DestinationRegister(register),
@@ -90,6 +110,16 @@ pub(super) fn drop_packet() -> Expression {
 /// `reject with icmpx admin-prohibited`: `NFT_REJECT_ICMPX_UNREACH`, `NFT_REJECT_ICMPX_ADMIN_PROHIBITED`.
 pub(super) fn reject_packet() -> Expression {
     other("reject", vec![number_attribute(1, 2), DefaultNla::new(2, vec![3])])
+}
+
+/// `meta l4proto tcp reject with tcp reset`: `NFT_REJECT_TCP_RST`. Other protocols go on to the next rule.
+pub(super) fn reset_connection() -> [Expression; 3] {
+    const TCP: u8 = 6;
+    [
+        Expressions::Meta(vec![Meta::Key(MetaKey::L4Proto), Meta::DestinationRegister(Register::Reg1)]).into(),
+        compare(Operator::Equal, vec![TCP]),
+        other("reject", vec![number_attribute(1, 1)]),
+    ]
 }
 
 /// `jump CHAIN`: the verdict `NFT_JUMP`, which is -3.

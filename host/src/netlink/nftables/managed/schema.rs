@@ -8,9 +8,10 @@ use netlink_packet_netfilter::nftables::{
 };
 
 use super::expressions::{
-    Expression, Side, address, count_in, drop_packet, is_family, is_in, jump, reject_packet, service, track,
+    Expression, Side, address, count_in, drop_packet, flow, is_family, is_in, jump, reject_packet, reset_connection,
+    service, track,
 };
-use super::{TABLE, addresses_of, number_attribute, services_of, string_attribute, table};
+use super::{TABLE, addresses_of, flow_set, number_attribute, services_of, string_attribute, table};
 use crate::netlink::nftables::Change;
 
 /// `NFT_OBJECT_COUNTER` (linux/netfilter/nf_tables.h).
@@ -66,8 +67,15 @@ pub(crate) fn rebuild_table(sets: &[ManagedSet]) -> Vec<Change> {
     let mut changes = delete_table();
     changes.push(add_table());
     changes.push(change(NfTablesMessage::NewChain(ChainMessage { attributes: chain(BLOCKED) }), NLM_F_CREATE));
+    for (family, id) in [(Family::Ipv4, 1), (Family::Ipv6, 2)] {
+        changes.push(add_flows(family, id));
+        for end in [reset_connection().to_vec(), vec![drop_packet()]] {
+            changes.push(add_rule(BLOCKED, flow_rule(family, end)));
+        }
+    }
     for (number, set) in sets.iter().enumerate() {
-        let id = u32::try_from(number).unwrap_or(u32::MAX).saturating_mul(4);
+        // The two sets of flows have the numbers before.
+        let id = u32::try_from(number).unwrap_or(u32::MAX).saturating_mul(4).saturating_add(3);
         changes.push(add_counter(&set.name.0));
         for (family, id) in [(Family::Ipv4, id), (Family::Ipv6, id.saturating_add(2))] {
             changes.push(add_addresses(&set.name.0, family, id));
@@ -104,6 +112,15 @@ fn service_rule(set: &ManagedSet, family: Family, side: Side) -> Vec<Expression>
     rule.extend(service(family));
     rule.push(is_in(&services_of(&set.name.0, family).name));
     rule.extend(end(set));
+    rule
+}
+
+/// A packet of a killed flow.
+fn flow_rule(family: Family, end: Vec<Expression>) -> Vec<Expression> {
+    let mut rule = is_family(family).to_vec();
+    rule.extend(flow(family));
+    rule.push(is_in(flow_set::name(family)));
+    rule.extend(end);
     rule
 }
 
@@ -167,6 +184,23 @@ fn add_services(set: &str, family: Family, id: u32) -> Change {
         SetAttribute::KeyLen(address + 8),
         SetAttribute::Id(id),
         SetAttribute::Description(vec![SetDescription::Concat(vec![field(address), field(1), field(2)])]),
+    ];
+    change(NfTablesMessage::NewSet(SetMessage { attributes }), NLM_F_CREATE | NLM_F_EXCL)
+}
+
+fn add_flows(family: Family, id: u32) -> Change {
+    let address_type = match family {
+        Family::Ipv4 => 7,
+        Family::Ipv6 => 8,
+    };
+    let attributes = vec![
+        SetAttribute::Table(TABLE.to_owned()),
+        SetAttribute::Name(flow_set::name(family).to_owned()),
+        SetAttribute::Flags(SetFlags::Timeout),
+        // Two addresses, `inet_proto` and two times `inet_service`, six bits each.
+        SetAttribute::KeyType((address_type << 24) | (address_type << 18) | (12 << 12) | (13 << 6) | 13),
+        SetAttribute::KeyLen(2 * length_of(family) + 12),
+        SetAttribute::Id(id),
     ];
     change(NfTablesMessage::NewSet(SetMessage { attributes }), NLM_F_CREATE | NLM_F_EXCL)
 }

@@ -1,4 +1,4 @@
-//! Measures memory and time of counters: `cargo run --release -p ctwarden-counters --example cost`.
+//! Measures memory and time of counters: `cargo run --release -p ctwarden-counters --example counter_cost`.
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
