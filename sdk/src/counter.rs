@@ -25,6 +25,7 @@
 //! export!(Rate);
 //! ```
 
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::net::IpAddr;
@@ -52,7 +53,7 @@ pub enum Distinct {}
 /// Count [`Kind::New`](crate::Kind::New) events: a sweep delivers flows that were counted before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counter<K> {
-    name: &'static str,
+    name: Cow<'static, str>,
     window: Duration,
     kind: PhantomData<K>,
 }
@@ -62,7 +63,7 @@ impl Counter<Sum> {
     /// seconds and is at most a day.
     #[must_use]
     pub const fn sum(name: &'static str, window: Duration) -> Self {
-        Self { name, window, kind: PhantomData }
+        Self { name: Cow::Borrowed(name), window, kind: PhantomData }
     }
 
     /// Adds an amount to a key. Returns the sum of the window, the amount included.
@@ -70,7 +71,7 @@ impl Counter<Sum> {
     /// # Errors
     /// The subscription does not have the counter, or the text of the key is longer than 256 bytes.
     pub fn add(&self, key: impl Into<CounterKey>, amount: u64) -> Result<u64, Refusal> {
-        host::counters::add(self.name, &key.into().0, amount).map_err(Refusal::from)
+        host::counters::add(&self.name, &key.into().0, amount).map_err(Refusal::from)
     }
 
     /// Does the same for many keys, in their order. Returns a sum for each. One call is cheaper than many.
@@ -79,7 +80,7 @@ impl Counter<Sum> {
     /// As [`add`](Self::add). Then nothing was added.
     pub fn add_all(&self, additions: impl IntoIterator<Item = (CounterKey, u64)>) -> Result<Vec<u64>, Refusal> {
         let additions: Vec<_> = additions.into_iter().map(|(key, amount)| (key.0, amount)).collect();
-        host::counters::add_all(self.name, &additions).map_err(Refusal::from)
+        host::counters::add_all(&self.name, &additions).map_err(Refusal::from)
     }
 }
 
@@ -87,7 +88,7 @@ impl Counter<Distinct> {
     /// Returns a counter of distinct values. Name and window are as in [`Counter::sum`].
     #[must_use]
     pub const fn distinct(name: &'static str, window: Duration) -> Self {
-        Self { name, window, kind: PhantomData }
+        Self { name: Cow::Borrowed(name), window, kind: PhantomData }
     }
 
     /// Notes a value of a key. Returns the number of distinct values of the window, this one included. The number is
@@ -96,7 +97,7 @@ impl Counter<Distinct> {
     /// # Errors
     /// The subscription does not have the counter, or the text of the key or value is longer than 256 bytes.
     pub fn add(&self, key: impl Into<CounterKey>, value: impl Into<CounterKey>) -> Result<u64, Refusal> {
-        host::counters::add_distinct(self.name, &key.into().0, &value.into().0).map_err(Refusal::from)
+        host::counters::add_distinct(&self.name, &key.into().0, &value.into().0).map_err(Refusal::from)
     }
 
     /// Does the same for many pairs of a key and a value, in their order. Returns a number for each.
@@ -105,17 +106,24 @@ impl Counter<Distinct> {
     /// As [`add`](Self::add). Then nothing was noted.
     pub fn add_all(&self, additions: impl IntoIterator<Item = (CounterKey, CounterKey)>) -> Result<Vec<u64>, Refusal> {
         let additions: Vec<_> = additions.into_iter().map(|(key, value)| (key.0, value.0)).collect();
-        host::counters::add_all_distinct(self.name, &additions).map_err(Refusal::from)
+        host::counters::add_all_distinct(&self.name, &additions).map_err(Refusal::from)
     }
 }
 
 impl<K> Counter<K> {
+    /// Returns a counter whose name the configuration gives, such as that of an operator's rule. Name and window are as
+    /// in [`Counter::sum`].
+    #[must_use]
+    pub fn named(name: impl Into<String>, window: Duration) -> Self {
+        Self { name: Cow::Owned(name.into()), window, kind: PhantomData }
+    }
+
     /// Returns the value of a key; 0 if the key has none.
     ///
     /// # Errors
     /// The subscription does not have the counter, or the text of the key is longer than 256 bytes.
     pub fn value(&self, key: impl Into<CounterKey>) -> Result<u64, Refusal> {
-        host::counters::value(self.name, &key.into().0).map_err(Refusal::from)
+        host::counters::value(&self.name, &key.into().0).map_err(Refusal::from)
     }
 
     /// Returns the keys with the largest values, largest first: at most `most`, and at most 1,000. The host looks at
@@ -124,7 +132,7 @@ impl<K> Counter<K> {
     /// # Errors
     /// The subscription does not have the counter.
     pub fn largest(&self, most: u32) -> Result<Vec<(CounterKey, u64)>, Refusal> {
-        let keys = host::counters::largest(self.name, most).map_err(Refusal::from)?;
+        let keys = host::counters::largest(&self.name, most).map_err(Refusal::from)?;
         Ok(keys.into_iter().map(|(key, value)| (CounterKey(key), value)).collect())
     }
 
@@ -133,7 +141,7 @@ impl<K> Counter<K> {
     /// # Errors
     /// The subscription does not have the counter, or the text of the key is longer than 256 bytes.
     pub fn reset(&self, key: impl Into<CounterKey>) -> Result<(), Refusal> {
-        host::counters::reset(self.name, &key.into().0).map_err(Refusal::from)
+        host::counters::reset(&self.name, &key.into().0).map_err(Refusal::from)
     }
 }
 
@@ -152,9 +160,9 @@ impl Counting for Distinct {
 }
 
 /// A counter as the subscription names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Declared {
-    name: &'static str,
+    name: Cow<'static, str>,
     kind: wit_policy::CounterKind,
     seconds: u32,
 }
@@ -163,13 +171,13 @@ impl<K: Counting> Counter<K> {
     pub(crate) fn declared(&self) -> Declared {
         // A window never becomes shorter than it was asked for, and none becomes the shortest.
         let seconds = self.window.as_nanos().div_ceil(1_000_000_000).max(1);
-        Declared { name: self.name, kind: K::KIND, seconds: u32::try_from(seconds).unwrap_or(u32::MAX) }
+        Declared { name: self.name.clone(), kind: K::KIND, seconds: u32::try_from(seconds).unwrap_or(u32::MAX) }
     }
 }
 
 impl From<Declared> for wit_policy::Counter {
     fn from(counter: Declared) -> Self {
-        Self { name: counter.name.to_owned(), kind: counter.kind, window: counter.seconds }
+        Self { name: counter.name.into_owned(), kind: counter.kind, window: counter.seconds }
     }
 }
 

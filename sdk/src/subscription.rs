@@ -200,7 +200,7 @@ impl Subscription {
     /// Returns the counters that the host keeps.
     #[cfg(not(target_family = "wasm"))]
     pub(crate) fn counters(&self) -> impl ExactSizeIterator<Item = wit::Counter> {
-        self.counters.iter().copied().map(Into::into)
+        self.counters.iter().cloned().map(Into::into)
     }
 
     /// Returns the names of the sets whose changes the host reports.

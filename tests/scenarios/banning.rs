@@ -4,32 +4,18 @@
 
 use std::net::TcpStream;
 
-use ctwarden_tests::{
-    Daemon, Element, Peer, Policy, Scene, Tcp, elements, eventually, insert, insert_all, load, table,
-};
-
-/// A firewall that drops packets from and to the addresses of its sets.
-const WARD: &str = "table inet ward {
-    set bad4 { type ipv4_addr; flags interval, timeout; };
-    set bad6 { type ipv6_addr; flags interval, timeout; };
-    chain out { type filter hook output priority 0;
-        ip saddr @bad4 drop; ip daddr @bad4 drop; ip6 saddr @bad6 drop; ip6 daddr @bad6 drop; };
-    chain in { type filter hook input priority 0; ip saddr @bad4 drop; ip6 saddr @bad6 drop; };
-    chain through { type filter hook forward priority 0;
-        ip saddr @bad4 drop; ip daddr @bad4 drop; ip6 saddr @bad6 drop; ip6 daddr @bad6 drop; };
-    }";
-
-const BLOCK: &str = "[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad4\"\nipv6 = \"bad6\"\n";
+use ctwarden_tests::{Daemon, Peer, Policy, Scene, Tcp, elements, eventually, insert, insert_all, load, table};
 
 fn follower() -> Policy {
     Policy::new("ban", "ban-follower").enforce()
 }
 
-/// The policy deletes flows and blocks addresses.
+/// The policy ends flows, and messages ban addresses.
 fn blocking() -> String {
-    let policy =
-        follower().key("allow = [\"delete\", \"block\", \"unblock\", \"alert\", \"sweep\"]\nblock-sets = [\"bad\"]");
-    format!("{BLOCK}{}", policy.config("block-set = \"bad\""))
+    let policy = follower().key(
+        "allow = [\"delete\", \"block\", \"unblock\", \"alert\", \"sweep\"]\nblock-sets = [\"banned\"]\nread-sets = [\"banned\"]",
+    );
+    format!("[sets.banned]\nfirewall = true\n{}", policy.config("sets = [\"banned\"]\nblock-set = \"banned\""))
 }
 
 /// The policy only deletes flows.
@@ -46,10 +32,14 @@ fn say(daemon: &Daemon, message: &str) -> String {
     daemon.send("ban", message).good()
 }
 
+/// Waits until the policy has seen what came before.
+fn wait_for_the_policy(daemon: &Daemon) {
+    assert!(daemon.send("ban", "list").failed().contains("ctwarden claims"));
+}
+
 #[test]
 fn a_ban_by_message_ends_established_connections_in_both_directions() {
     let Some(scene) = Scene::new() else { return };
-    load(WARD);
     let host = another_host();
     let mut banned = [
         host.tcp_from("10.9.0.9", "10.9.0.1", 8080),
@@ -72,18 +62,22 @@ fn a_ban_by_message_ends_established_connections_in_both_directions() {
     assert!(banned.iter_mut().all(Tcp::is_dead), "nothing gets through any more, in either direction");
     assert!(other.works());
     assert!(!table().iter().any(|entry| entry.has_address("10.9.0.9") || entry.has_address("2001:db8:9::2")));
-    let element = |address: &str, length, lifetime| Element {
-        address: address.parse().unwrap(),
-        length,
-        lifetime: Some(lifetime),
+    let held = |set: &str| -> Vec<(String, u8)> {
+        elements(set).iter().map(|element| (element.address.to_string(), element.length)).collect()
     };
-    assert_eq!(elements("inet ward bad4"), [element("10.9.0.9", 32, 3600)]);
-    assert_eq!(elements("inet ward bad6"), [element("2001:db8:9::2", 128, 90)]);
-    let listed = say(&daemon, "list");
-    assert!(listed.contains("10.9.0.9") && listed.contains("2001:db8:9::2"), "{listed}");
+    assert_eq!(held("inet ctwarden banned4"), [("10.9.0.9".to_owned(), 32)]);
+    assert_eq!(held("inet ctwarden banned6"), [("2001:db8:9::2".to_owned(), 128)]);
+    assert_eq!(elements("inet ctwarden banned4")[0].lifetime, None);
+    assert!(elements("inet ctwarden banned6")[0].lifetime.is_some_and(|lifetime| (80..=91).contains(&lifetime)));
+
+    // An address of this host is never banned, and no list says that it is.
+    assert!(!daemon.send("ban", "ban 10.9.0.1").is_good());
+    let claims = daemon.verb("claims banned").good();
+    assert!(claims.contains("10.9.0.9 by plugin ban") && claims.contains("2001:db8:9::2 by plugin ban"), "{claims}");
+    assert!(!claims.contains("10.9.0.1 "), "{claims}");
 
     assert!(say(&daemon, "unban 10.9.0.9").contains("unblock: 1 applied"));
-    assert!(elements("inet ward bad4").is_empty());
+    assert!(elements("inet ctwarden banned4").is_empty());
     assert!(host.tcp_from("10.9.0.9", "10.9.0.1", 8083).works(), "whoever is unbanned may come back");
     let _ = daemon.stop();
 }
@@ -117,7 +111,7 @@ fn a_ban_by_file_ends_established_connections() {
         (daemon.records.which(|record| record.is_notice("set-changed")).len() >= 2).then_some(())
     });
     insert("-p udp -s 10.0.0.5 -d 10.1.0.1 --sport 1002 --dport 53 -t 300");
-    assert!(say(&daemon, "list").contains("no bans"), "and it has seen the newcomer by now");
+    wait_for_the_policy(&daemon);
     let _ = daemon.stop();
     assert!(table().iter().any(|entry| entry.has_address("10.0.0.5")));
 }
@@ -143,7 +137,7 @@ fn load_the_list(scene: &Scene, daemon: &mut Daemon) {
     daemon.wait_for_many("three flows end", 3, |record| record.came("delete", "applied"));
     let asked = daemon.wait_for("the sweep is over", |record| record.came("sweep", "applied"));
     assert_eq!(asked.0["selection"]["filter"], serde_json::json!({ "sets": ["feed"] }), "by name, not by network");
-    assert!(say(daemon, "list").contains("no bans"), "and all rows are judged");
+    wait_for_the_policy(daemon);
     let ended = daemon.records.which(|record| record.is_verdict() && record.0["action"] == "delete");
     let mut ended: Vec<&str> = ended.iter().filter_map(|record| record.0["flow"]["src"].as_str()).collect();
     ended.sort_unstable();
@@ -225,7 +219,7 @@ fn a_ban_may_be_for_some_ports_only() {
     }
     insert("-p icmp -s 10.0.0.1 -d 10.1.0.1 --icmp-type 8 --icmp-code 0 --icmp-id 7 -t 30");
     let daemon = scene.start(deleting("protocols = [\"tcp\"]\nports = [80, \"400-500\"]"));
-    assert!(say(&daemon, "ban 10.0.0.0/24").contains("2 applied"));
+    assert!(say(&daemon, "end 10.0.0.0/24").contains("2 applied"));
     let left = table();
     assert_eq!(left.len(), 5);
     assert!(!left.iter().any(|entry| entry.protocol == "tcp" && (entry.has_port(80) || entry.has_port(443))));
@@ -240,18 +234,19 @@ fn who_may_never_be_banned_is_not() {
     let protect = "[[protect]]\noriginal-src = [\"10.0.7.1\"]\n";
     let daemon = scene.start(format!("{protect}{}", deleting("never = [\"10.0.0.0/30\"]")));
     for (message, words) in [
-        ("ban 10.0.0.1", "never"),
-        ("ban 10.0.0.0/24", "never"),
-        ("ban 0.0.0.0/0", "wider"),
-        ("ban 10.0.0", "not an address"),
+        ("end 10.0.0.1", "never"),
+        ("end 10.0.0.0/24", "never"),
+        ("end 0.0.0.0/0", "wider"),
+        ("end 10.0.0", "not an address"),
         ("bann 10.0.0.1", "ban ADDRESS"),
-        ("unban 192.0.2.9", "not banned"),
+        ("ban 192.0.2.9", "there is no block-set"),
+        ("unban 192.0.2.9", "there is no block-set"),
     ] {
         let why = daemon.send("ban", message).failed();
         assert!(why.contains(words), "{message}: {why}");
     }
-    let said = daemon.send("ban", "ban 10.0.7.0/24").short();
-    assert!(said.contains("1 protected") && !said.contains("banned"), "{said}");
+    let said = daemon.send("ban", "end 10.0.7.0/24").short();
+    assert!(said.contains("1 protected") && !said.contains("ended"), "{said}");
     assert_eq!(table().len(), 2);
     let _ = daemon.stop();
 }
@@ -259,7 +254,7 @@ fn who_may_never_be_banned_is_not() {
 #[test]
 fn bans_by_message_outlive_the_daemon() {
     let Some(scene) = Scene::new() else { return };
-    let daemon = scene.start(deleting(""));
+    let daemon = scene.start(blocking());
     assert!(say(&daemon, "ban 10.0.0.0/24 for 3600").contains("3600"));
     let _ = daemon.stop();
     // These flows begin while no daemon runs.
@@ -268,14 +263,13 @@ fn bans_by_message_outlive_the_daemon() {
     let mut daemon = scene.start_again();
     daemon.wait_for("the sweep at the start ends it", |record| record.came("delete", "applied"));
     assert_eq!(table().iter().map(|entry| entry.original.src.to_string()).collect::<Vec<_>>(), ["10.0.1.1"]);
-    assert!(say(&daemon, "list").contains("10.0.0.0/24"));
+    assert!(daemon.verb("claims banned").good().starts_with("10.0.0.0/24 by plugin ban"));
     let _ = daemon.stop();
 }
 
 #[test]
 fn a_client_behind_nat_is_cut_off_in_the_middle_of_a_transfer() {
     let Some(scene) = Scene::new() else { return };
-    load(WARD);
     load("table ip nat { chain post { type nat hook postrouting priority 100; oifname \"inside\" masquerade; }; }");
     scene.set("ipv4/ip_forward", 1);
     let client = Peer::connect("outside", &["198.51.100.1/24"], &["198.51.100.7/24", "198.51.100.8/24"]);

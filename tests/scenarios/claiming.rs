@@ -1,20 +1,16 @@
 //! Networks that people and programs add to a set: policies act on them, and they outlive the daemon.
 
-use ctwarden_tests::{Daemon, Policy, Scene, eventually, holds, insert, load, table};
+use ctwarden_tests::{Daemon, Policy, Scene, eventually, holds, insert, table};
 
-const WARD: &str = "table inet ward {
-    set bad4 { type ipv4_addr; flags interval, timeout; };
-    chain out { type filter hook output priority 0; ip daddr @bad4 drop; };
-    }";
+/// The set as the daemon keeps it in the kernel.
+const HELD: &str = "inet ctwarden banned4";
 
-/// A daemon whose set has only what is added, and a policy that ends and blocks what is in it.
+/// A daemon whose set has only what is added, and a policy that ends the flows of what is in it.
 fn following() -> String {
     let policy = Policy::new("ban", "ban-follower").enforce();
-    let policy = policy.key(
-        "allow = [\"delete\", \"block\", \"unblock\", \"alert\", \"sweep\"]\nblock-sets = [\"bad\"]\nread-sets = [\"banned\"]",
-    );
-    let policy = policy.config("sets = [\"banned\"]\nblock-set = \"bad\"");
-    format!("[sets.banned]\n[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad4\"\nipv6 = false\n{policy}")
+    let policy = policy.key("allow = [\"delete\", \"alert\", \"sweep\"]\nread-sets = [\"banned\"]");
+    let policy = policy.config("sets = [\"banned\"]");
+    format!("[sets.banned]\nfirewall = true\n{policy}")
 }
 
 fn claims(daemon: &Daemon) -> String {
@@ -28,13 +24,12 @@ fn begin(port: u16) {
 #[test]
 fn what_is_added_ends_flows_and_survives_a_kill() {
     let Some(scene) = Scene::new() else { return };
-    load(WARD);
     let daemon = scene.start(following());
     begin(1000);
     let added = daemon.verb("add banned 198.51.100.7 --for 1h --reason scan --source alice").good();
     assert!(added.starts_with("198.51.100.7 added until 2"), "{added}");
     eventually("the flow ends", || table().is_empty().then_some(()));
-    eventually("the firewall has it", || holds("inet ward bad4", "198.51.100.7").then_some(()));
+    eventually("the firewall has it", || holds(HELD, "198.51.100.7").then_some(()));
     // The answer came, so the claim is on the disk.
     let listed = claims(&daemon);
     daemon.kill();
@@ -47,7 +42,7 @@ fn what_is_added_ends_flows_and_survives_a_kill() {
     assert_eq!(daemon.verb("remove banned 198.51.100.7 --source alice").good(), "198.51.100.7 removed\n");
     begin(1002);
     // The plugin has seen the flow before it answers.
-    assert!(daemon.send("ban", "list").is_good());
+    assert!(daemon.send("ban", "list").failed().contains("ctwarden claims"));
     assert_eq!(table().len(), 1, "nobody claims the address");
     assert_eq!(claims(&daemon), "set banned: 0 claims, 0 networks\n");
     daemon.kill();
@@ -83,7 +78,6 @@ fn a_network_stays_while_anyone_claims_it() {
 #[test]
 fn a_claim_ends_by_itself() {
     let Some(scene) = Scene::new() else { return };
-    load(WARD);
     let daemon = scene.start(following());
     assert!(daemon.verb("add banned 198.51.100.7 --for 1s").is_good());
     eventually("it ends", || claims(&daemon).starts_with("set banned: 0 claims, 0 networks").then_some(()));

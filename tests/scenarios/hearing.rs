@@ -31,7 +31,7 @@ fn meet_and_ban(daemon: &Daemon, address: &str) {
     let udp = Udp::between(address, "127.0.0.2", 5353);
     assert!(udp.works());
     assert!(is_left(address));
-    let said = daemon.send("ban", &format!("ban {address}")).good();
+    let said = daemon.send("ban", &format!("end {address}")).good();
     assert!(said.contains("flows: 1 applied") && !is_left(address), "{said}");
 }
 
@@ -57,7 +57,7 @@ fn flows_that_begin_unheard_are_ended_all_the_same() {
     daemon.wait_for("it is over", |record| record.is_notice("warning-over"));
     wait_until_complete(&daemon);
     let before = daemon.status()["sweeps"].clone();
-    let said = daemon.send("ban", "ban 127.0.0.10").good();
+    let said = daemon.send("ban", "end 127.0.0.10").good();
     assert!(said.contains("flows: 1 applied") && !is_left("127.0.0.10"), "{said}");
     assert_eq!(daemon.status()["sweeps"], before, "and by the replica");
     assert_eq!(warned(&daemon.status()), [""; 0]);
@@ -96,7 +96,7 @@ fn a_rule_that_mutes_for_a_moment_only_is_not_forgotten() {
     let udp = Udp::between("127.0.0.9", "127.0.0.2", 5353);
     assert!(udp.works());
     load("delete table inet mute");
-    let said = daemon.send("ban", "ban 127.0.0.9").good();
+    let said = daemon.send("ban", "end 127.0.0.9").good();
     assert!(said.contains("flows: 1 applied") && !is_left("127.0.0.9"), "{said}");
     wait_until_complete(&daemon);
     let _ = daemon.stop();
@@ -113,7 +113,7 @@ fn elements_of_sets_do_not_make_the_copy_doubtful() {
     load(&format!("add element inet ward bad {{ {} }}", elements.join(", ")));
     assert!(is_complete(&daemon));
     insert("-p udp -s 10.0.0.7 -d 10.9.0.2 --sport 1 --dport 2 -t 600");
-    let said = daemon.send("ban", "ban 10.0.0.7").good();
+    let said = daemon.send("ban", "end 10.0.0.7").good();
     assert!(said.contains("flows: 1 applied"), "{said}");
     assert_eq!(daemon.status()["sweeps"], before);
     let _ = daemon.stop();
@@ -150,7 +150,7 @@ fn where_nothing_is_tracked_no_ban_claims_that_flows_ended() {
     let udp = Udp::between("127.0.0.9", "127.0.0.2", 5353);
     assert!(udp.works() && table().is_empty(), "it goes on without an entry");
     for address in ["127.0.0.9", "2001:db8::2"] {
-        let said = daemon.send("ban", &format!("ban {address}"));
+        let said = daemon.send("ban", &format!("end {address}"));
         let words = format!("{}{}", said.out, said.err);
         assert!(words.contains("delete: 1 refused") && !words.contains("delete: 1 applied"), "{words}");
         assert!(words.contains("conntrack is off in this network namespace"), "{words}");
@@ -164,11 +164,11 @@ fn where_nothing_is_tracked_no_ban_claims_that_flows_ended() {
     load("table ip watch { chain out { type filter hook output priority 0; ct state invalid counter; }; }");
     let udp = Udp::between("127.0.0.10", "127.0.0.2", 5354);
     assert!(udp.works());
-    let said = daemon.send("ban", "ban 127.0.0.10").good();
+    let said = daemon.send("ban", "end 127.0.0.10").good();
     assert!(said.contains("flows: 1 applied"), "{said}");
-    let said = daemon.send("ban", "ban 2001:db8::2");
+    let said = daemon.send("ban", "end 2001:db8::2");
     assert!(format!("{}{}", said.out, said.err).contains("conntrack is off"), "{said:?}");
-    let said = daemon.send("ban", "ban 127.0.0.77").good();
+    let said = daemon.send("ban", "end 127.0.0.77").good();
     assert!(said.contains("delete: 1 applied"), "nobody of that address is there, for certain: {said}");
     let _ = daemon.stop();
 }
@@ -180,7 +180,7 @@ fn rules_that_go_while_it_runs_are_noticed_by_the_next_ban() {
     wait_until_complete(&daemon);
     assert_eq!(warned(&daemon.status()), [""; 0]);
     load("delete table inet watch");
-    let said = daemon.send("ban", "ban 127.0.0.9");
+    let said = daemon.send("ban", "end 127.0.0.9");
     assert!(format!("{}{}", said.out, said.err).contains("conntrack is off"), "{said:?}");
     eventually("the status says so", || (warned(&daemon.status()) == ["hooks"]).then_some(()));
     let _ = daemon.stop();

@@ -9,43 +9,38 @@ use std::time::{Duration, Instant};
 use ctwarden_tests::{Daemon, Policy, Scene, elements, eventually, holds, insert, load, table};
 use serde_json::Value;
 
-const WARD: &str = "table inet ward {
-    set bad4 { type ipv4_addr; flags interval, timeout; };
-    set bad6 { type ipv6_addr; flags interval, timeout; };
-    chain out { type filter hook output priority 0; ip daddr @bad4 drop; ip6 daddr @bad6 drop; };
-    }";
-
-const BLOCK: &str = "[block.bad]\ntable = \"inet ward\"\nipv4 = \"bad4\"\nipv6 = \"bad6\"\n";
+/// The kernel's sets of the list, and of what messages ban.
+const LISTED: &str = "inet ctwarden feed4";
+const BANNED: &str = "inet ctwarden banned4";
 
 fn blocking(config: &str) -> String {
     let policy = Policy::new("ban", "ban-follower")
         .enforce()
-        .key("allow = [\"delete\", \"block\", \"unblock\", \"alert\", \"sweep\"]\nblock-sets = [\"bad\"]\nread-sets = [\"feed\"]");
-    let policy = policy.config(&format!("block-set = \"bad\"\n{config}"));
-    format!("[sets.feed]\nfile = \"feed.txt\"\n{BLOCK}{policy}")
+        .key("allow = [\"delete\", \"block\", \"unblock\", \"alert\", \"sweep\"]\nblock-sets = [\"banned\"]\nread-sets = [\"feed\"]");
+    let policy = policy.config(&format!("block-set = \"banned\"\n{config}"));
+    format!("[sets.feed]\nfile = \"feed.txt\"\nfirewall = true\n[sets.banned]\nfirewall = true\n{policy}")
 }
 
 fn set_status(daemon: &Daemon) -> Value {
     daemon.status()["sets"].as_array().unwrap().iter().find(|set| set["name"] == "feed").unwrap().clone()
 }
 
-/// The networks of the IPv4 set, in order.
+/// The IPv4 networks that messages ban, in order.
 fn held() -> Vec<String> {
     let mut held: Vec<_> =
-        elements("inet ward bad4").iter().map(|element| format!("{}/{}", element.address, element.length)).collect();
+        elements(BANNED).iter().map(|element| format!("{}/{}", element.address, element.length)).collect();
     held.sort_unstable();
     held
 }
 
-/// Whether the IPv4 set contains every one of these addresses.
-fn all_held(addresses: &[&str]) -> bool {
-    addresses.iter().all(|address| holds("inet ward bad4", address))
+/// Whether the kernel's set contains every one of these addresses.
+fn all_held(set: &str, addresses: &[&str]) -> bool {
+    addresses.iter().all(|address| holds(set, address))
 }
 
 #[test]
 fn a_refused_list_stops_nothing_and_is_told_everywhere() {
     let Some(scene) = Scene::new() else { return };
-    load(WARD);
     scene.write("feed.txt", "198.51.100.66\nnonsense\n");
     let alerts = scene.path("alerts.jsonl");
     scene.configure_daemon(&format!("alerts = \"{}\"", alerts.display()), blocking("sets = [\"feed\"]"));
@@ -91,7 +86,6 @@ fn a_refused_list_stops_nothing_and_is_told_everywhere() {
 #[test]
 fn a_published_list_is_read_line_by_line() {
     let Some(scene) = Scene::new() else { return };
-    load(WARD);
     scene.write("feed.txt", "# \"seen\",\"dst_ip\"\n\"now\",\"198.51.100.66\"\n\"now\",\"198.51.100.67:443\"\n");
     let alerts = scene.path("alerts.jsonl");
     let keys = "file = \"feed.txt\"\non-bad-line = \"skip\"\nlargest-loss = 50\n";
@@ -124,7 +118,6 @@ fn a_published_list_is_read_line_by_line() {
 #[test]
 fn half_a_network_is_never_banned() {
     let Some(scene) = Scene::new() else { return };
-    load(WARD);
     scene.write("feed.txt", "192.0.2.1\n");
     let mut daemon = scene.start(blocking("sets = [\"feed\"]"));
     daemon.wait_for("the first sweep", |record| record.is_notice("swept"));
@@ -142,7 +135,7 @@ fn half_a_network_is_never_banned() {
     file.write_all(b"9\n").unwrap();
     daemon.wait_for("the whole line is read", |record| record.is_notice("set-changed"));
     eventually("who is listed ends", || (table().len() == 1).then_some(()));
-    assert!(all_held(&["198.51.100.1"]) && !all_held(&["203.0.113.9"]));
+    assert!(all_held(LISTED, &["198.51.100.1"]) && !all_held(LISTED, &["203.0.113.9"]));
     std::fs::write(&path, "0.0.0.0/0\n").unwrap();
     let refused = daemon.wait_for("all of it is refused", |record| record.is_notice("set-refused"));
     assert!(refused.text("text").is_some_and(|why| why.contains("wider than /8")), "{refused:?}");
@@ -153,7 +146,6 @@ fn half_a_network_is_never_banned() {
 #[test]
 fn a_secret_behind_a_link_is_not_told() {
     let Some(scene) = Scene::new() else { return };
-    load(WARD);
     let secret = scene.write("secret", "hunter2 is the word\n");
     std::fs::set_permissions(&secret, Permissions::from_mode(0o600)).unwrap();
     std::os::unix::fs::symlink(&secret, scene.path("feed.txt")).unwrap();
@@ -169,7 +161,6 @@ fn a_secret_behind_a_link_is_not_told() {
 #[test]
 fn an_address_in_the_other_form_is_banned_as_what_it_is() {
     let Some(scene) = Scene::new() else { return };
-    load(WARD);
     scene.write("feed.txt", "::ffff:10.0.0.2\n");
     for n in 1..=4 {
         insert(&format!("-p udp -s 10.0.0.{n} -d 10.1.0.1 --sport 1000 --dport 53 -t 300"));
@@ -177,20 +168,20 @@ fn an_address_in_the_other_form_is_banned_as_what_it_is() {
     let protect = "[[protect]]\neither = [\"::ffff:10.0.0.3\"]\n";
     let mut daemon = scene.start(format!("{protect}{}", blocking("sets = [\"feed\"]\nnever = [\"::ffff:10.0.0.4\"]")));
     daemon.wait_for("who is listed ends", |record| record.came("delete", "applied"));
-    assert!(daemon.send("ban", "ban ::ffff:10.0.0.1 for 1h").good().contains("10.0.0.1 banned for 3600 s"));
+    assert!(daemon.send("ban", "ban ::ffff:10.0.0.1 for 1h").good().contains("10.0.0.1 banned for at least 3600 s"));
     assert!(!daemon.send("ban", "ban ::ffff:10.0.0.4").is_good());
     let _ = daemon.send("ban", "ban ::ffff:10.0.0.3");
     let left = table();
     assert_eq!(left.len(), 2, "{left:?}");
     assert!(left.iter().all(|entry| entry.has_address("10.0.0.3") || entry.has_address("10.0.0.4")));
-    assert!(all_held(&["10.0.0.1", "10.0.0.2"]) && elements("inet ward bad6").is_empty());
+    assert!(all_held(BANNED, &["10.0.0.1"]) && all_held(LISTED, &["10.0.0.2"]));
+    assert!(elements("inet ctwarden banned6").is_empty() && elements("inet ctwarden feed6").is_empty());
     let _ = daemon.stop();
 }
 
 #[test]
 fn an_unban_takes_nothing_that_another_ban_holds() {
     let Some(scene) = Scene::new() else { return };
-    load(WARD);
     scene.write("feed.txt", "192.0.2.1\n");
     let daemon = scene.start(blocking(""));
     let say = |text: &str| daemon.send("ban", text).good();
@@ -198,9 +189,9 @@ fn an_unban_takes_nothing_that_another_ban_holds() {
     say("ban 198.51.100.7 for 2h");
     let all: Vec<String> = (0..16).map(|n| format!("198.51.100.{n}")).collect();
     let all: Vec<&str> = all.iter().map(String::as_str).collect();
-    assert!(all_held(&all));
+    assert!(all_held(BANNED, &all));
     say("unban 198.51.100.7");
-    assert!(all_held(&all), "the network is banned");
+    assert!(all_held(BANNED, &all), "the network is banned");
     say("ban 198.51.100.7 for 2h");
     say("unban 198.51.100.0/28");
     assert_eq!(held(), ["198.51.100.7/32"]);
@@ -212,19 +203,16 @@ fn an_unban_takes_nothing_that_another_ban_holds() {
 #[test]
 fn remembered_bans_are_in_a_firewall_that_was_made_anew() {
     let Some(scene) = Scene::new() else { return };
-    load(WARD);
     scene.write("feed.txt", "192.0.2.1\n");
     let daemon = scene.start(blocking(""));
     assert!(daemon.send("ban", "ban 198.51.100.7 for 2h").is_good());
     assert!(daemon.send("ban", "ban 198.51.100.64/26").is_good());
     let _ = daemon.stop();
     // After a reboot, the sets are empty as well.
-    load("delete table inet ward");
-    load(WARD);
-    assert!(held().is_empty());
+    load("delete table inet ctwarden");
     let daemon = scene.start_again();
     eventually("they are blocked again", || (held() == ["198.51.100.64/26", "198.51.100.7/32"]).then_some(()));
-    let lifetime = elements("inet ward bad4").iter().find(|element| element.length == 32).unwrap().lifetime.unwrap();
-    assert!((7000..=7200).contains(&lifetime), "{lifetime}");
+    let lifetime = elements(BANNED).iter().find(|element| element.length == 32).unwrap().lifetime.unwrap();
+    assert!((7000..=7201).contains(&lifetime), "{lifetime}");
     let _ = daemon.stop();
 }

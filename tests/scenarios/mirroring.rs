@@ -63,16 +63,16 @@ fn one_service_is_banned_and_the_others_go_on() {
     let Some(scene) = Scene::new() else { return };
     let peer = peer();
     let daemon = scene.start(managed());
-    add(&daemon, "10.9.0.0/29 --service tcp/8000-8009 --source alice");
+    add(&daemon, "10.9.0.2/31 --service tcp/8000-8009 --source alice");
     assert!(!reaches(&peer, "10.9.0.2", "10.9.0.1", 8005));
     assert!(reaches(&peer, "10.9.0.2", "10.9.0.1", 8010) && reaches(&peer, "10.9.0.9", "10.9.0.1", 8006));
     assert!(daemon.send("scripted", "none: block banned 10.9.0.9 60").is_good());
     assert!(!reaches(&peer, "10.9.0.9", "10.9.0.1", 8011));
     let claims = daemon.verb("claims banned").good();
-    assert!(claims.contains("10.9.0.0/29 tcp/8000-8009 by alice since "), "{claims}");
-    let whole = daemon.verb("remove banned 10.9.0.0/29 --source alice").good();
-    assert_eq!(whole, "10.9.0.0/29 is not in the set\n", "only the service was banned");
-    assert!(daemon.verb("remove banned 10.9.0.0/29 --service tcp/8000-8009 --source alice").is_good());
+    assert!(claims.contains("10.9.0.2/31 tcp/8000-8009 by alice since "), "{claims}");
+    let whole = daemon.verb("remove banned 10.9.0.2/31 --source alice").good();
+    assert_eq!(whole, "10.9.0.2/31 is not in the set\n", "only the service was banned");
+    assert!(daemon.verb("remove banned 10.9.0.2/31 --service tcp/8000-8009 --source alice").is_good());
     assert!(reaches(&peer, "10.9.0.2", "10.9.0.1", 8005));
     let _ = daemon.stop();
 }
@@ -83,17 +83,17 @@ fn policies_and_people_ban_beside_each_other() {
     let peer = peer();
     let daemon = scene.start(managed());
     assert!(daemon.send("scripted", "none: block banned 10.9.0.2 600").is_good());
-    add(&daemon, "10.9.0.0/30 --source alice");
+    add(&daemon, "10.9.0.2/31 --source alice");
     assert!(!reaches(&peer, "10.9.0.2", "10.9.0.1", 8000));
     daemon.kill();
     let daemon = scene.start_again();
     let claims = daemon.verb("claims banned").good();
     assert!(
-        claims.contains("10.9.0.2 by policy scripted since ") && claims.contains("10.9.0.0/30 by alice"),
+        claims.contains("10.9.0.2 by policy scripted since ") && claims.contains("10.9.0.2/31 by alice"),
         "{claims}"
     );
-    let left = daemon.verb("remove banned 10.9.0.0/30 --source alice").good();
-    assert_eq!(left, "10.9.0.0/30 removed\n");
+    let left = daemon.verb("remove banned 10.9.0.2/31 --source alice").good();
+    assert_eq!(left, "10.9.0.2/31 removed\n");
     assert!(!reaches(&peer, "10.9.0.2", "10.9.0.1", 8001), "the policy still bans the narrower address");
     assert!(daemon.send("scripted", "none: unblock banned 10.9.0.2").is_good());
     assert!(reaches(&peer, "10.9.0.2", "10.9.0.1", 8002));
@@ -126,7 +126,7 @@ fn a_list_is_in_the_firewall_but_for_what_it_must_not_hold() {
     let Some(scene) = Scene::new() else { return };
     let peer = peer();
     scene.write("feed.txt", "10.9.0.2\n10.9.0.0/24\n198.51.100.0/24\n");
-    let policy = Policy::scripted(&[]);
+    let policy = Policy::scripted_with(&["delete"], &[]);
     let mut daemon = scene.start(format!("[sets.feed]\nfile = \"feed.txt\"\nfirewall = \"reject\"\n{policy}"));
     assert!(!reaches(&peer, "10.9.0.2", "10.9.0.1", 8000));
     assert!(reaches(&peer, "10.9.0.9", "10.9.0.1", 8001), "the network around this host is held back");

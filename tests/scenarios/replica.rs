@@ -42,10 +42,10 @@ fn a_ban_finds_its_flows_without_a_sweep() {
     insert("-p udp -s 10.0.0.7 -d 10.9.0.2 --sport 1 --dport 2 -t 600");
     insert("-p udp -s 10.77.0.1 -d 10.0.0.7 --sport 1 --dport 2 -t 600");
     let before = sweeps(&daemon);
-    let said = daemon.send("ban", "ban 10.0.0.7").good();
+    let said = daemon.send("ban", "end 10.0.0.7").good();
     assert!(said.contains("3 applied"), "{said}");
     assert!(!is_left("10.0.0.7"));
-    let said = daemon.send("ban", "ban 2001:db8::/64").good();
+    let said = daemon.send("ban", "end 2001:db8::/64").good();
     assert!(said.contains("1 applied"), "{said}");
     assert!(!is_left("2001:db8::7"));
     assert_eq!(sweeps(&daemon), before, "nobody read the table");
@@ -99,8 +99,8 @@ fn the_copy_forgets_who_has_ended_whoever_ended_it() {
     let events = daemon.status()["events"].as_u64().unwrap();
     remove("-p udp -s 10.1.0.1 -w 7");
     eventually("somebody else ended one", || flows(402));
-    assert!(daemon.send("ban", "ban 2001:db8::1").good().contains("1 applied"));
-    assert!(daemon.send("ban", "ban 10.0.1.0/24").good().contains("200 applied"));
+    assert!(daemon.send("ban", "end 2001:db8::1").good().contains("1 applied"));
+    assert!(daemon.send("ban", "end 10.0.1.0/24").good().contains("200 applied"));
     eventually("it ended the others itself", || flows(201));
     assert_eq!(daemon.status()["events"].as_u64().unwrap() - events, 202, "each end is an event");
     let _ = daemon.stop();
@@ -118,11 +118,11 @@ fn a_ban_in_a_loss_still_finds_everything() {
     Udp::flood("127.0.0.1", "127.0.0.2", 10_000..10_500);
     insert("-p udp -s 10.0.0.7 -d 10.9.0.2 --sport 1 --dport 2 -t 600");
     daemon.resume();
-    let said = daemon.send("ban", "ban 10.0.0.7").good();
+    let said = daemon.send("ban", "end 10.0.0.7").good();
     assert!(said.contains("1 applied"), "{said}");
     assert!(!is_left("10.0.0.7"));
     wait_until_complete(&daemon, 500);
-    let said = daemon.send("ban", "ban 127.0.0.2").good();
+    let said = daemon.send("ban", "end 127.0.0.2").good();
     assert!(said.contains("500 applied"), "the repair made the replica whole: {said}");
     let _ = daemon.stop();
 }
@@ -148,7 +148,7 @@ fn a_ban_ends_what_the_copy_knows_before_a_sweep_finds_the_rest() {
     let mut command = Command::new("conntrack");
     command.args(["-E", "-e", "DESTROY"]);
     let listener = Listener::start(command);
-    let said = daemon.send("ban", "ban 10.0.0.7").good();
+    let said = daemon.send("ban", "end 10.0.0.7").good();
     assert!(said.contains("flows: 40 applied"), "each is counted once: {said}");
     let ends = eventually("all ends are told", || {
         let told = listener.out();
@@ -168,12 +168,12 @@ fn who_does_not_wait_has_the_answer_before_the_table_was_read() {
     scene.configure_daemon("replica = \"off\"\n", follower());
     insert_all(many());
     let mut daemon = scene.start_again();
-    let said = daemon.send_without_waiting("ban", "ban 10.0.0.7").good();
-    assert!(said.contains("10.0.0.7 banned") && said.contains("1 still open"), "{said}");
+    let said = daemon.send_without_waiting("ban", "end 10.0.0.7").good();
+    assert!(said.contains("flows of 10.0.0.7 ended") && said.contains("1 still open"), "{said}");
     assert!(!said.contains("flows"), "none is found without a dump of the table: {said}");
     daemon.wait_for("its record", |record| record.came("delete", "applied"));
     assert!(!is_left("10.0.0.7"));
-    let said = daemon.send_without_waiting("ban", "ban nobody");
+    let said = daemon.send_without_waiting("ban", "end nobody");
     assert!(!said.is_good() && said.err.contains("nobody"), "{said:?}");
     let _ = daemon.stop();
 }
@@ -186,7 +186,7 @@ fn it_is_kept_where_it_is_of_use_and_where_it_is_told() {
     insert("-p udp -s 10.0.0.7 -d 10.9.0.2 --sport 1 --dport 2 -t 600");
     let daemon = scene.start_again();
     assert!(!kept(&daemon));
-    let said = daemon.send("ban", "ban 10.0.0.7").good();
+    let said = daemon.send("ban", "end 10.0.0.7").good();
     assert!(said.contains("1 applied"), "found by a sweep: {said}");
     let _ = daemon.stop();
     scene.configure(Policy::scripted(&["new udp: log seen=1"]));
@@ -236,7 +236,7 @@ fn the_limit_of_memory_follows_the_table_and_one_that_is_too_low_is_told() {
     eventually("it is full, and says so", || {
         warning(&daemon.status(), "replica").filter(|text| text.contains("is full")).map(drop)
     });
-    let said = daemon.send("ban", "ban 10.1.7.250").good();
+    let said = daemon.send("ban", "end 10.1.7.250").good();
     assert!(said.contains("flows: 1 applied") && !is_left("10.1.7.250"), "{said}");
     let _ = daemon.stop();
 }

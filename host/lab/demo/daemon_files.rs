@@ -85,8 +85,6 @@ either = ["{MANAGEMENT}"]
 
 [sets.banned]
 file = "banned.txt"
-
-[block.blocked]
 table = "{TABLE}"
 ipv4 = "{BLOCKED_IPV4}"
 ipv6 = "{BLOCKED_IPV6}"
@@ -96,12 +94,11 @@ name = "ban-follower"
 path = "ban-follower.wasm"
 mode = "enforce"
 allow = ["delete", "block", "unblock", "alert", "sweep"]
-block-sets = ["blocked"]
+block-sets = ["banned"]
 read-sets = ["banned"]
 [plugin.config]
 sets = ["banned"]
-block-set = "blocked"
-block-seconds = 60
+block-set = "banned"
 
 [[plugin]]
 name = "mark-by-service"

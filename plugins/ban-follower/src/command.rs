@@ -14,8 +14,8 @@ pub(crate) enum Command {
     Ban(Named, Lifetime),
     /// End the ban of a network.
     Unban(Named),
-    /// List the bans by message.
-    List,
+    /// End the flows of a network once.
+    End(Named),
 }
 
 /// A network. Keeps the address in the text if that is not the first address of the network.
@@ -35,7 +35,7 @@ impl Named {
 }
 
 impl fmt::Display for Named {
-    /// Writes the network, and that a ban of one address applies to the whole network, so that the sender learns about
+    /// Writes the network, and that a command with one address applies to the whole network, so that the sender learns about
     /// it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.by {
@@ -47,13 +47,15 @@ impl fmt::Display for Named {
 
 #[derive(Debug, Error)]
 pub(crate) enum CommandError {
-    #[error("\"{0}\" is not understood; write ban ADDRESS [for TIME], unban ADDRESS, or list")]
+    #[error("\"{0}\" is not understood; write ban ADDRESS [for TIME], unban ADDRESS, or end ADDRESS")]
     Unknown(String),
+    #[error("the host keeps the bans, and ctwarden claims SET lists them, SET being the block-set")]
+    List,
     #[error(transparent)]
     Time(#[from] LifetimeError),
     #[error(transparent)]
     Network(#[from] PrefixError),
-    #[error("the JSON has neither ban nor unban")]
+    #[error("the JSON has none of ban, unban and end")]
     Empty,
     #[error("the JSON is not understood: {0}; write for example {{\"ban\": [\"192.0.2.7\"], \"seconds\": 3600}}")]
     Json(String),
@@ -76,12 +78,13 @@ fn words(text: &str) -> Result<Command, CommandError> {
         ["ban", network] => Ok(Command::Ban(Named::read(network)?, Lifetime::FOREVER)),
         ["ban", network, "for", time] => Ok(Command::Ban(Named::read(network)?, time.parse()?)),
         ["unban", network] => Ok(Command::Unban(Named::read(network)?)),
-        ["list"] => Ok(Command::List),
+        ["end", network] => Ok(Command::End(Named::read(network)?)),
+        ["list"] => Err(CommandError::List),
         _ => Err(CommandError::Unknown(text.chars().take(80).collect())),
     }
 }
 
-/// Several commands at once: `{"ban": […], "seconds": 3600, "unban": […]}`, or a list of such objects.
+/// Several commands at once: `{"ban": […], "seconds": 3600, "unban": […], "end": […]}`, or a list of such objects.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Order {
@@ -90,6 +93,8 @@ struct Order {
     seconds: Option<Time>,
     #[serde(default)]
     unban: OneOrMany,
+    #[serde(default)]
+    end: OneOrMany,
 }
 
 /// Seconds as a number, or text such as "1h".
@@ -110,7 +115,7 @@ impl Time {
 }
 
 #[derive(Deserialize)]
-#[serde(untagged, expecting = "ban and unban take one network as text, or a list of them")]
+#[serde(untagged, expecting = "ban, unban and end take one network as text, or a list of them")]
 enum OneOrMany {
     One(String),
     Many(Vec<String>),
@@ -138,6 +143,7 @@ fn commands_of(orders: Vec<Order>) -> Result<Vec<Command>, CommandError> {
         let lifetime = order.seconds.as_ref().map(Time::lifetime).transpose()?.unwrap_or_default();
         commands.extend(order.ban.networks()?.into_iter().map(|network| Command::Ban(network, lifetime)));
         commands.extend(order.unban.networks()?.into_iter().map(Command::Unban));
+        commands.extend(order.end.networks()?.into_iter().map(Command::End));
     }
     Ok(commands)
 }
@@ -164,16 +170,18 @@ mod tests {
         let until = Command::Ban(network("2001:db8::/32"), seconds(60));
         assert_eq!(read("  ban\t2001:db8::/32 for 60\n").unwrap(), [until]);
         assert_eq!(read("unban 203.0.113.0/24").unwrap(), [Command::Unban(network("203.0.113.0/24"))]);
-        assert_eq!(read("list").unwrap(), [Command::List]);
+        assert_eq!(read("end 203.0.113.7").unwrap(), [Command::End(network("203.0.113.7"))]);
     }
 
     #[test]
     fn json_is_understood() {
-        let text = r#"{"ban": ["203.0.113.7", "2001:db8::/32"], "seconds": 60, "unban": "192.0.2.1"}"#;
+        let text =
+            r#"{"ban": ["203.0.113.7", "2001:db8::/32"], "seconds": 60, "unban": "192.0.2.1", "end": ["192.0.2.2"]}"#;
         let all = [
             Command::Ban(network("203.0.113.7"), seconds(60)),
             Command::Ban(network("2001:db8::/32"), seconds(60)),
             Command::Unban(network("192.0.2.1")),
+            Command::End(network("192.0.2.2")),
         ];
         assert_eq!(read(text).unwrap(), all);
         let two = read(r#"[{"ban": "192.0.2.1"}, {"unban": ["192.0.2.2"]}]"#).unwrap();
@@ -188,8 +196,9 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_named() {
         for (text, expected) in [
-            ("", "\"\" is not understood; write ban ADDRESS [for TIME], unban ADDRESS, or list"),
+            ("", "\"\" is not understood; write ban ADDRESS [for TIME], unban ADDRESS, or end ADDRESS"),
             ("ban", "\"ban\" is not understood"),
+            ("list", "the host keeps the bans, and ctwarden claims SET lists them"),
             ("ban 192.0.2.1 60", "\"ban 192.0.2.1 60\" is not understood"),
             ("ban 192.0.2.1 for 0", "\"0\" is not a time; write seconds from 1 to"),
             ("ban 192.0.2.1 for -2", "\"-2\" is not a time"),
@@ -197,9 +206,12 @@ mod tests {
             ("ban ::ffff:192.0.2.1/24", "\"::ffff:192.0.2.1/24\" is wider than all of IPv4; write 192.0.2.1/24"),
             ("ban 192.0.2", "\"192.0.2\" is not an address or network"),
             ("ban 192.0.2.0/33", "prefix length 33 is longer than the 32 bits of 192.0.2.0"),
-            ("{}", "the JSON has neither ban nor unban"),
-            ("[]", "the JSON has neither ban nor unban"),
-            ("{\"ban\": 7}", "the JSON is not understood: ban and unban take one network as text, or a list of them"),
+            ("{}", "the JSON has none of ban, unban and end"),
+            ("[]", "the JSON has none of ban, unban and end"),
+            (
+                "{\"ban\": 7}",
+                "the JSON is not understood: ban, unban and end take one network as text, or a list of them",
+            ),
             ("{\"ban\": \"192.0.2.1\", \"seconds\": [1]}", "the JSON is not understood: seconds must be a number"),
             ("{\"ban\": \"192.0.2.1\", \"secs\": 1}", "the JSON is not understood: unknown field `secs`"),
             ("{\"ban\": \"192.0.2.1\", \"seconds\": 0}", "\"0\" is not a time"),

@@ -15,25 +15,30 @@ pub struct Config {
     pub protocols: Vec<Protocol>,
     /// Ends only flows whose first packet was sent to one of these ports. Default: all flows.
     pub ports: Vec<Ports>,
-    /// Name of the block set into which the policy puts banned addresses before it ends their flows. `block-sets` must
-    /// grant it. Without a block set, the policy only ends flows, and the next packet may begin them again.
+    /// Name of the set of the firewall into which messages put addresses. `block-sets` must grant it. Without it, a
+    /// message can end flows and ban nobody.
     pub block_set: Option<String>,
-    /// How long an address stays in the block set if its ban has no end: seconds, or a time such as "1h". 0 or -1:
-    /// until it is unbanned. A banned address that comes back after that time is blocked again. Default: 3600.
-    pub block_seconds: Lifetime,
-    /// Whether bans by message survive restarts. Default: true.
-    pub remember: bool,
-    /// Maximum number of bans by message, so that a faulty sender does not fill the memory. Default: 10000.
-    #[schemars(range(min = 1))]
-    pub max_bans: u32,
-    /// Shortest IPv4 prefix that a message may ban, so that a typing error does not ban half the world. Default: 16,
+    /// How flows end: `"delete"` (default) or `"kill"`.
+    pub action: Action,
+    /// Shortest IPv4 prefix that a message may name, so that a typing error does not ban half the world. Default: 16,
     /// which is also the default of the host's limit on blocks.
     #[schemars(range(max = 32))]
     pub shortest_ipv4_prefix: u8,
-    /// Shortest IPv6 prefix that a message may ban. Default: 32, which is also the default of the host's limit on
+    /// Shortest IPv6 prefix that a message may name. Default: 32, which is also the default of the host's limit on
     /// blocks.
     #[schemars(range(max = 128))]
     pub shortest_ipv6_prefix: u8,
+}
+
+/// How flows end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Deletes the entry of the flow. The firewall keeps further packets out.
+    #[default]
+    Delete,
+    /// Also closes the sockets of the connection, or blocks its packets for a minute.
+    Kill,
 }
 
 impl Default for Config {
@@ -44,9 +49,7 @@ impl Default for Config {
             protocols: Vec::new(),
             ports: Vec::new(),
             block_set: None,
-            block_seconds: Lifetime::from_secs(3600),
-            remember: true,
-            max_bans: 10_000,
+            action: Action::Delete,
             shortest_ipv4_prefix: 16,
             shortest_ipv6_prefix: 32,
         }
@@ -54,7 +57,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Returns the filter for the flows that the policy may end. It narrows the subscription and the bans by message.
+    /// Returns the filter for the flows that the policy may end. It narrows the subscription, and what messages end.
     pub(crate) fn scope(&self) -> Filter {
         let protocols = self.protocols.iter().fold(Filter::new(), |filter, protocol| filter.protocol(*protocol));
         self.ports.iter().fold(protocols, |filter, ports| filter.dst_port(*ports))

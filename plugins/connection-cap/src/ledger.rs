@@ -8,6 +8,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ctwarden_sdk::prelude::*;
 
@@ -19,8 +20,8 @@ pub(crate) struct Ledger {
     random: RandomState,
     connections: Places<Connection>,
     sources: Places<Source>,
-    /// Actions taken about sources that have connections. Few sources are ever over the limit.
-    done: BTreeMap<Prefix, Done>,
+    /// Times of the last alerts about sources that have connections. Few sources are ever over the limit.
+    alerted: BTreeMap<Prefix, Timestamp>,
     networks: Networks,
     /// Maximum number of connections, see `max-connections`.
     most: usize,
@@ -62,15 +63,6 @@ struct Source {
     count: u32,
 }
 
-/// Actions taken about a source.
-#[derive(Debug, Default)]
-pub(crate) struct Done {
-    /// Time of the last alert.
-    pub(crate) alerted: Option<Timestamp>,
-    /// When the source leaves the block set; the largest timestamp if it stays.
-    pub(crate) blocked: Option<Timestamp>,
-}
-
 /// The result of `tell`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Told {
@@ -88,7 +80,7 @@ impl Ledger {
             random: RandomState::new(),
             connections: Places::new(),
             sources: Places::new(),
-            done: BTreeMap::new(),
+            alerted: BTreeMap::new(),
             networks,
             most,
             sweep: 0,
@@ -161,9 +153,13 @@ impl Ledger {
         self.find_source(source).and_then(|handle| self.sources.get(handle)).map_or(0, |source| source.count)
     }
 
-    /// Returns the actions taken about a source. `None` if the source has no connection.
-    pub(crate) fn done(&mut self, source: Prefix) -> Option<&mut Done> {
-        self.find_source(source).is_some().then(|| self.done.entry(source).or_default())
+    /// Whether the last alert about a source is this long ago. If so, the next one is now.
+    pub(crate) fn is_alert_due(&mut self, source: Prefix, now: Timestamp, pause: Duration) -> bool {
+        let is_due = self.alerted.get(&source).is_none_or(|then| now.since(*then) >= pause);
+        if is_due {
+            self.alerted.insert(source, now);
+        }
+        is_due
     }
 
     /// Returns at most `most` sources with more than `limit` connections, those with the most connections first.
@@ -239,7 +235,7 @@ impl Ledger {
         if source.count == 0 {
             let prefix = source.prefix;
             self.sources.remove(self.hash_of_source(prefix), connection.source);
-            self.done.remove(&prefix);
+            self.alerted.remove(&prefix);
         }
     }
 

@@ -10,6 +10,7 @@ mod places;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use ctwarden_sdk::prelude::*;
@@ -38,6 +39,9 @@ pub struct ConnectionCap {
     /// Whether no connection in the ledger has ended. False before the first sweep and after lost events.
     exact: bool,
     retries: u8,
+    /// Sources that were blocked since the current batch began. The host keeps the blocks; one verdict for a source is
+    /// enough.
+    blocked: BTreeSet<Prefix>,
     /// Time of the last alert that the ledger is full.
     told_full: Option<Timestamp>,
 }
@@ -76,6 +80,7 @@ impl Policy for ConnectionCap {
             config,
             exact: false,
             retries: 0,
+            blocked: BTreeSet::new(),
             told_full: None,
         })
     }
@@ -93,6 +98,11 @@ impl Policy for ConnectionCap {
             Subscription::to(kinds).sweep_every(Duration::from_secs(self.config.sweep_seconds.into())).own_changes();
         let all = self.config.block_set.iter().fold(all.needs(self.needs()), Subscription::blocks_in);
         if filter == Filter::new() { all } else { all.only(filter) }
+    }
+
+    fn batch(&mut self, batch: &Batch) -> Verdicts {
+        self.blocked.clear();
+        batch.each(|flow| self.judge(flow))
     }
 
     fn judge(&mut self, flow: &Flow<'_>) -> Verdicts {
@@ -120,6 +130,7 @@ impl Policy for ConnectionCap {
     }
 
     fn sweep_end(&mut self, complete: bool, now: Timestamp) -> Verdicts {
+        self.blocked.clear();
         self.ledger.sweep_end(complete);
         if complete {
             self.exact = true;
@@ -188,22 +199,11 @@ impl ConnectionCap {
         verdicts
     }
 
-    /// Returns the alert about a source and its block, each if it is due.
+    /// Returns the alert about a source, if it is due, and its block.
     fn tell_and_block(&mut self, source: Prefix, now: Timestamp) -> Verdicts {
         let mut verdicts = Verdicts::none();
         let count = self.ledger.count(source);
-        let Some(done) = self.ledger.done(source) else { return verdicts };
-        let alert_due = done.alerted.is_none_or(|then| now.since(then) >= seconds(self.config.alert_seconds));
-        if alert_due {
-            done.alerted = Some(now);
-        }
-        let block_due = self.config.action == Overrun::Block && done.blocked.is_none_or(|until| until <= now);
-        if block_due {
-            done.blocked = Some(match self.config.block_seconds.as_secs() {
-                None => Timestamp(u64::MAX),
-                Some(time) => now + seconds(time),
-            });
-        }
+        let alert_due = self.ledger.is_alert_due(source, now, seconds(self.config.alert_seconds));
         let why = self.why(source, count);
         if alert_due {
             let alert = alert(why.clone()).key(source.to_string()).field("source", source);
@@ -211,7 +211,7 @@ impl ConnectionCap {
             verdicts.push(alert.because("over-cap", why.clone()));
         }
         if let Some(set) = &self.config.block_set
-            && block_due
+            && self.blocked.insert(source)
         {
             let seconds = self.config.block_seconds.as_secs().unwrap_or_default();
             verdicts.push(block(set, source).seconds(seconds).because("over-cap", why));

@@ -34,7 +34,7 @@ impl Configuration for Config {
                             "packets": describe("The rule applies from this number of packets on."),
                             "distinct": describe("The rule applies from this number of different values on."),
                             "within": describe("Length of the window, such as \"10s\"."),
-                            "then": describe("delete, mark, label, timeout, block, alert, log."),
+                            "then": describe("delete, kill, mark, label, timeout, block, alert, log."),
                         },
                     },
                 },

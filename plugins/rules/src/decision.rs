@@ -3,12 +3,11 @@
 use ctwarden_rules::{Action, Decision};
 use ctwarden_sdk::prelude::*;
 
-/// Returns the verdict on the flow. `code` is the name of the rule. `None`: the interface cannot express the action.
-pub(crate) fn verdict(decision: Decision, code: &str, flow: &Flow<'_>) -> Option<Verdict> {
+/// Returns the verdict on the flow. `code` is the name of the rule.
+pub(crate) fn verdict(decision: Decision, code: &str, flow: &Flow<'_>) -> Verdict {
     let verdict = match decision.action {
         Action::Delete => delete(),
-        // The rules refuse `kill` for as long as the interface has no such verdict (`KILL` in then.rs).
-        Action::Kill => return None,
+        Action::Kill => kill(),
         Action::Mark(masked) => mark(masked),
         Action::Labels { set, clear } => labels(bits(set), bits(clear)),
         Action::Timeout(seconds) => timeout(seconds),
@@ -21,7 +20,7 @@ pub(crate) fn verdict(decision: Decision, code: &str, flow: &Flow<'_>) -> Option
         }
         Action::Log(fields) => log(fields),
     };
-    Some(verdict.because(code, decision.reason).on(flow))
+    verdict.because(code, decision.reason).on(flow)
 }
 
 fn bits(labels: u128) -> impl Iterator<Item = u8> {

@@ -12,25 +12,21 @@ mod tools;
 
 use std::time::Duration;
 
-use ctwarden_rules::{Judge, LocalCounters, Lookup, Rule, Rules, Then, Tools};
+use ctwarden_rules::{Judge, Lookup, Rule, Rules, Source, Then, Tools};
 use ctwarden_sdk::prelude::*;
 
 pub use crate::config::Config;
 use crate::source::BatchSource;
-use crate::tools::HostMemory;
-
-/// Greatest number of keys and values of the counters. Hash tables double, and this number just fits 65,536 places: about
-/// 18 MiB for both.
-const COUNTED: usize = 57_344;
+use crate::tools::{HostCounters, HostMemory};
 
 /// Time between two calls that forget what is old.
 const TIDY: Duration = Duration::from_secs(60);
 
-/// The policy: rules and their counters.
+/// The policy: rules and their state.
 #[derive(Debug)]
 pub struct RulesPolicy {
     judge: Judge,
-    counters: LocalCounters,
+    counters: HostCounters,
     lookups: Vec<Lookup>,
     /// Whether the running sweep shows every flow of the subscription.
     whole_sweep: bool,
@@ -40,6 +36,7 @@ impl Policy for RulesPolicy {
     type Config = Config;
     const WANTS: &'static [VerdictKind] = &[
         VerdictKind::Delete,
+        VerdictKind::Kill,
         VerdictKind::Mark,
         VerdictKind::Labels,
         VerdictKind::Timeout,
@@ -48,18 +45,20 @@ impl Policy for RulesPolicy {
         VerdictKind::Block,
         VerdictKind::Sweep,
     ];
+    const CODES: &'static [ReasonCode] =
+        &[ReasonCode::new("set-changed", "A set changed, and flows that its rules may concern are looked for.")];
 
     fn configure(config: Config, _: Timestamp) -> Result<Self, Refusal> {
         // The host says whether a set exists and may be read.
         let read_set = |set: &str| sets::lookup(set, &[]).map(drop).map_err(String::from);
         let rules = Rules::read(&config.0, &read_set)?;
-        let counters = LocalCounters::new(rules.counters(), COUNTED);
+        let counters = HostCounters::new(rules.counters());
         let lookups = rules.lookups().to_vec();
         Ok(Self { judge: Judge::new(rules), counters, lookups, whole_sweep: false })
     }
 
     fn subscription(&self) -> Subscription {
-        subscribe::subscription(self.judge.rules()).tick_every(TIDY)
+        self.counters.subscribe(subscribe::subscription(self.judge.rules())).tick_every(TIDY)
     }
 
     fn judge(&mut self, flow: &Flow<'_>) -> Verdicts {
@@ -92,7 +91,7 @@ impl Policy for RulesPolicy {
     }
 
     fn tick(&mut self, now: Timestamp) -> Verdicts {
-        self.judge.tidy(now.0, &mut HostMemory);
+        self.judge.tidy(now.0);
         if let Some((flows, why)) = self.judge.uncounted() {
             eprintln!("{flows} flows were not counted: {why}");
         }
@@ -105,15 +104,16 @@ impl RulesPolicy {
         let Self { judge, counters, lookups, .. } = self;
         let mut verdicts = Verdicts::none();
         let mut source = BatchSource::new(lookups, flows);
-        let mut decisions = Vec::new();
         for (place, flow) in flows.iter().enumerate() {
             source.turn_to(place);
-            let mut tools = Tools { source: &mut source, counters: &mut *counters, memory: &mut HostMemory };
-            judge.judge(&convert::flow(flow), &mut tools, &mut decisions);
-            for decision in decisions.drain(..) {
-                let code = judge.rules().rules().get(decision.rule).map_or("rule", Rule::name);
-                verdicts.extend(decision::verdict(decision, code, flow));
-            }
+            judge.look(place, convert::flow(flow), &mut source);
+        }
+        let mut decisions = Vec::new();
+        judge.decide(&mut Tools { source: &mut source, counters, memory: &mut HostMemory }, &mut decisions);
+        for decision in decisions {
+            let Some(flow) = flows.get(decision.place) else { continue };
+            let code = judge.rules().rules().get(decision.rule).map_or("rule", Rule::name);
+            verdicts.push(decision::verdict(decision, code, flow));
         }
         verdicts
     }
@@ -123,6 +123,7 @@ impl RulesPolicy {
 fn kinds_of(then: &Then) -> Vec<VerdictKind> {
     [
         (then.delete, VerdictKind::Delete),
+        (then.kill, VerdictKind::Kill),
         (then.mark.is_some(), VerdictKind::Mark),
         (then.labels.is_some(), VerdictKind::Labels),
         (then.timeout.is_some(), VerdictKind::Timeout),

@@ -26,11 +26,6 @@ impl<'b> BatchSource<'b> {
         Self { lookups, flows, answers, place: 0 }
     }
 
-    /// Turns to the flow at this place of the batch.
-    pub(crate) const fn turn_to(&mut self, place: usize) {
-        self.place = place;
-    }
-
     fn ask(&self, lookup: &Lookup) -> Answers {
         let address = |flow: &Flow<'_>| -> IpAddr {
             match lookup.address {
@@ -52,6 +47,10 @@ impl<'b> BatchSource<'b> {
 }
 
 impl Source for BatchSource<'_> {
+    fn turn_to(&mut self, place: usize) {
+        self.place = place;
+    }
+
     fn helper(&mut self) -> Option<String> {
         self.flows.get(self.place).and_then(Flow::helper)
     }

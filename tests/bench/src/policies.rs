@@ -39,3 +39,32 @@ pub(crate) fn bundled(options: &Options, entries: u64) -> Result<String> {
     );
     Ok(format!("{ban}{cap}{mark}"))
 }
+
+/// Ten rules, of which none changes a flow: the bit of the mark is 0 already.
+pub(crate) fn ten_rules(options: &Options) -> Result<String> {
+    let conditions = [
+        "when = 'flow.dst_port == 22'",
+        "when = 'flow.dst_port in [22, 80, 443, 8080, 8443]'",
+        "when = 'flow.src in \"10.0.0.0/8\"'",
+        "match = { original-dst = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '203.0.113.0/24'] }",
+        "when = 'flow.src in sets.banned'",
+        "when = 'sets.countries[flow.src] in [\"RU\", \"KP\"]'",
+        "when = 'math.bitAnd(flow.mark, 0x0f) == 3 && flow.status.assured && !flow.status.dying'",
+        "match = { protocols = ['tcp'], states = ['ESTABLISHED'] }\nwhen = 'flow.timeout < duration(\"10m\")'",
+        "match = { protocols = ['tcp'], dst-ports = ['1-30000'] }\nwhen = 'now.getHours(\"+01:00\") >= 7'",
+        "when = 'flow.dst_port == 53 || flow.dst_port == 853'",
+    ];
+    let rule = |(number, condition): (usize, &&str)| {
+        format!(
+            "[[plugin.config.rule]]\nname = \"r{number}\"\n{condition}\non = [\"row\"]\n\
+             then = {{ mark = \"0x0/0x80000000\" }}\n"
+        )
+    };
+    let rules: String = conditions.iter().enumerate().map(rule).collect();
+    let sets = "[sets.banned]\nentries = [\"192.0.2.0/24\"]\n\
+                [sets.countries]\nentries = [\"198.51.100.0/24 DE\", \"203.0.113.0/24 RU\"]\n";
+    let policy = policy(options, "rules", "rules")?
+        .key("allow = [\"mark\", \"sweep\"]\nmark-mask = 0x80000000\nread-sets = [\"banned\", \"countries\"]")
+        .config(&rules);
+    Ok(format!("{sets}{policy}"))
+}

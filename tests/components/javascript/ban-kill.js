@@ -67,6 +67,7 @@ export const policy = {
       sweepEvery: 0,
       tickEvery: 0,
       ownChanges: false,
+      counters: [],
       sets: [],
       selects: true,
       codes: [],

@@ -63,6 +63,7 @@ class Policy(exports.Policy):
             sweep_every=0,
             tick_every=0,
             own_changes=False,
+            counters=[],
             sets=[],
             selects=True,
             codes=[],

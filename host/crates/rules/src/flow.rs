@@ -102,6 +102,8 @@ impl Flow {
 
 /// Values that a condition asks for only when it needs them, because each costs a call of the host.
 pub trait Source {
+    /// Turns to the flow at this place of the batch.
+    fn turn_to(&mut self, place: usize);
     /// Returns the name of the connection tracking helper of the flow.
     fn helper(&mut self) -> Option<String>;
     /// Returns the label bits of the flow.

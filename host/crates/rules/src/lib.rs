@@ -19,9 +19,12 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod additions;
+mod case;
 mod compare;
 mod compile;
 mod counters;
+mod decision;
 mod domain;
 mod duration;
 mod expression;
@@ -52,12 +55,13 @@ mod totals;
 mod value;
 
 pub use compile::names;
-pub use counters::{Counter, CounterKind, Counters, Key, LocalCounters};
+pub use counters::{Counter, CounterKind, Counters, Key};
 pub use ctwarden_net::Prefix;
+pub use decision::{Action, Decision};
 pub use field::Address;
 pub use filter::Filter;
 pub use flow::{Ends, Flow, Kind, Listed, Source, Volume};
-pub use judge::{Action, Decision, Judge, Tools};
+pub use judge::{Judge, Tools};
 pub use lookups::Lookup;
 pub use problem::{Problem, Problems, Step};
 pub use returns::Memory;

@@ -1,5 +1,6 @@
 //! Tests of whole rules: what is refused, what a condition means, and what the rules decide.
 
+mod counted;
 mod deciding;
 mod meaning;
 mod problems;
@@ -48,6 +49,8 @@ pub(super) struct World {
 }
 
 impl Source for World {
+    fn turn_to(&mut self, _: usize) {}
+
     fn helper(&mut self) -> Option<String> {
         self.helper.clone()
     }
@@ -65,26 +68,21 @@ impl Source for World {
     }
 }
 
-/// Memory without a host.
-#[derive(Default)]
-pub(super) struct Remembered(pub(super) BTreeMap<String, Vec<u8>>);
+/// Memory without a host: each value with the time at which it is removed.
+#[derive(Clone, Default)]
+pub(super) struct Remembered {
+    pub(super) now: u64,
+    values: BTreeMap<String, (Vec<u8>, u64)>,
+}
 
 impl Memory for Remembered {
     fn get(&mut self, key: &str) -> Option<Vec<u8>> {
-        self.0.get(key).cloned()
+        self.values.get(key).filter(|(_, until)| self.now < *until).map(|(value, _)| value.clone())
     }
 
-    fn set(&mut self, key: &str, value: &[u8], _: u32) -> Result<(), String> {
-        self.0.insert(key.to_owned(), value.to_vec());
+    fn set(&mut self, key: &str, value: &[u8], seconds: u32) -> Result<(), String> {
+        self.values.insert(key.to_owned(), (value.to_vec(), self.now + u64::from(seconds) * SECOND));
         Ok(())
-    }
-
-    fn remove(&mut self, key: &str) {
-        self.0.remove(key);
-    }
-
-    fn keys(&mut self, beginning: &str) -> Vec<String> {
-        self.0.keys().filter(|key| key.starts_with(beginning)).cloned().collect()
     }
 }
 

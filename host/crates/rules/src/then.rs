@@ -12,15 +12,12 @@ const KEYS: [&str; 8] = ["delete", "kill", "mark", "label", "timeout", "block", 
 const SEVERITIES: [&str; 8] =
     ["emergency", "alert", "critical", "error", "warning", "notice", "informational", "debug"];
 
-/// Whether the interface can end the connection itself, in addition to its entry.
-const KILL: bool = false;
-
 /// What a rule does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Then {
     /// End the tracking of the flow.
     pub delete: bool,
-    /// End the connection of the flow.
+    /// End the connection of the flow, and its tracking.
     pub kill: bool,
     /// Change the mark.
     pub mark: Option<Masked>,
@@ -39,7 +36,7 @@ pub struct Then {
 /// A block that lasts longer each time that it is needed again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// Name of the nftables set.
+    /// Name of the set.
     pub set: String,
     /// Which end of the flow.
     pub end: End,
@@ -98,11 +95,11 @@ pub(crate) fn read(reader: &mut Reader, value: &Value) -> Option<Then> {
     if then == Then::default() && reader.problems.len() == before {
         reader.note("nothing happens; write an action, such as then = \"alert\"");
     }
-    if then.kill && !KILL {
-        reader.note("kill is not available in this interface version; write delete, with block to stop the traffic");
-    }
-    if then.delete && then.timeout.is_some() {
-        reader.note("delete and timeout exclude each other; remove one of them");
+    let ends = [("delete", then.delete), ("kill", then.kill), ("timeout", then.timeout.is_some())];
+    let given: Vec<&str> = ends.iter().filter(|(_, given)| *given).map(|(key, _)| *key).collect();
+    if given.len() > 1 {
+        reader
+            .note(format!("{} exclude each other, because each ends the flow; keep one of them", given.join(" and ")));
     }
     Some(then)
 }

@@ -14,8 +14,10 @@ use crate::suggest::choices;
 /// The keys that this file reads.
 pub(crate) const KEYS: [&str; 6] = ["per", "count", "bytes", "packets", "distinct", "within"];
 
-/// Longest window: 30 days.
-const LONGEST: u32 = 30 * 86_400;
+/// Longest window of the host's counters: a day.
+const LONGEST: u32 = 86_400;
+/// From this number of different values on, the host's counters stand still.
+const DISTINCT: u64 = 1_024;
 
 /// What the flows of one counter have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +89,7 @@ pub enum DistinctOf {
     Service,
 }
 
-const DISTINCT: [(&str, DistinctOf); 6] = [
+const FIELDS: [(&str, DistinctOf); 6] = [
     ("src", DistinctOf::Src),
     ("dst", DistinctOf::Dst),
     ("src-port", DistinctOf::SrcPort),
@@ -157,7 +159,7 @@ pub(crate) fn read(reader: &mut Reader, table: &Map<String, Value>, name: &str) 
     }
     let window = within?;
     if window > LONGEST {
-        reader.note(format!("within is longer than 30 days, the longest window; it is {window} seconds"));
+        reader.note(format!("within is longer than a day, the longest window; it is {window} seconds"));
         return None;
     }
     let (measure, least) = match (count, bytes, packets, distinct) {
@@ -191,15 +193,15 @@ fn distinct(reader: &mut Reader, value: &Value) -> Option<(DistinctOf, u64)> {
     reader.only(table, &["of", "count"]);
     let of = reader.key(table, "of", |reader, value| {
         let word = reader.text(value)?;
-        let found = DISTINCT.iter().find(|(name, _)| *name == word).map(|(_, of)| *of);
+        let found = FIELDS.iter().find(|(name, _)| *name == word).map(|(_, of)| *of);
         if found.is_none() {
-            let known = DISTINCT.map(|(name, _)| name);
+            let known = FIELDS.map(|(name, _)| name);
             let choices = choices(word, &known, "write one of");
             reader.note(format!("\"{word}\" cannot be counted{choices}"));
         }
         found
     });
-    let count = reader.key(table, "count", |reader, value| reader.number(value, 2, 65_536));
+    let count = reader.key(table, "count", |reader, value| reader.number(value, 2, DISTINCT));
     for key in ["of", "count"] {
         if !table.contains_key(key) {
             reader.note(format!("{key} is missing; write for example distinct = {{ of = \"dst-port\", count = 20 }}"));

@@ -128,7 +128,7 @@ fn without_a_whole_copy(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<
         let Some(&(six, source)) = SIDES.get(usize::try_from(side)?) else { continue };
         let address = Kind::banned(six, source, number);
         let begin = Instant::now();
-        waiting.push(daemon.send_aside("ban", &format!("ban {address}"))?);
+        waiting.push(daemon.send_aside("ban", &format!("end {address}"))?);
         hear_of_ends(&mut ear, address)?;
         ours.push(begin.elapsed());
         if waiting.len() == AT_ONCE {
@@ -149,7 +149,7 @@ fn without_a_whole_copy(options: &Options, tell: &mut dyn FnMut(Row)) -> Result<
 /// The time from before the message is sent until the kernel has reported the end of the last flow.
 fn ban(daemon: &mut Daemon, ear: &mut Kernel, address: IpAddr) -> Result<Duration> {
     let begin = Instant::now();
-    daemon.begin_to_send("ban", &format!("ban {address}"))?;
+    daemon.begin_to_send("ban", &format!("end {address}"))?;
     hear_of_ends(ear, address)?;
     let wall = begin.elapsed();
     ended(&daemon.sent()?)?;

@@ -12,6 +12,7 @@ mod latency;
 mod listen;
 mod marks;
 mod memory;
+mod rules;
 mod selective;
 mod sets;
 mod sweep;
@@ -34,6 +35,7 @@ pub(crate) struct Line {
 pub(crate) const LINES: &[Line] = &[
     sweep::LINE,
     bundled::LINE,
+    rules::LINE,
     selective::LINE,
     command::LINE,
     deletes::LINE,

@@ -41,6 +41,7 @@ pub(crate) fn every_kind_of_verdict_comes_through_whole() {
     let entry = || Target::Entry(1);
     let expected = [
         verdict(Target::Key(judged.key()), Action::Delete, "delete"),
+        verdict(entry(), Action::Kill, "kill"),
         verdict(entry(), Action::Mark(Masked::new(0x10, 0xf0).unwrap()), "mark"),
         verdict(entry(), Action::Labels(LabelChange { set: 1 | 1 << 127, clear: 1 << 64 }), "labels"),
         verdict(entry(), Action::Timeout(30), "timeout"),
@@ -165,7 +166,7 @@ fn every_cause_comes_through_with_what_it_tells() {
         (Cause::Overrun, "Cause::Overrun"),
         (
             Cause::SetsChanged(changes),
-            "Cause::SetsChanged([SetChange { set: \"feed\", added: Some([Prefix { address: IpAddress::Ipv4(3221225984), length: 24 }, Prefix { address: IpAddress::Ipv6((2306139568115548160, 0)), length: 32 }]) }, SetChange { set: \"office\", added: None }])",
+            "Cause::SetsChanged([SetChange { set: \"feed\", added: Some([Member { network: Prefix { address: IpAddress::Ipv4(3221225984), length: 24 }, service: None }, Member { network: Prefix { address: IpAddress::Ipv6((2306139568115548160, 0)), length: 32 }, service: None }]) }, SetChange { set: \"office\", added: None }])",
         ),
     ] {
         let batch = Batch { cause, now: NOW, missed: 0, entries: Entries::none() };

@@ -174,7 +174,7 @@ fn the_other_keys_are_refused_with_a_fix() {
             "then = 'block'",
             "then: block needs a value; write [rule.then] and block = { set = \"drop\", for = \"10m\" }",
         ),
-        ("then = 'kill'", "then: kill is not available in this interface version"),
+        ("then = ['delete', 'kill']", "then: delete and kill exclude each other, because each ends the flow"),
         ("then = { block = { set = 'drop' } }", "then.block: for is missing; write for example block ="),
         ("then = { block = { set = 'drop', for = '10' } }", "then.block.for: \"10\" is not a duration"),
         ("then = { block = { set = 'd', for = '1h', at-most = '1m' } }", "then.block: at-most is shorter than for"),
@@ -184,6 +184,10 @@ fn the_other_keys_are_refused_with_a_fix() {
             "then.alert.severity: \"warn\" is no severity; did you mean warning?",
         ),
         ("then = { timeout = 30 }", "then.timeout: 30 is not a duration in quotes; write for example \"10s\""),
+        (
+            "per = 'source'\ndistinct = { of = 'dst-port', count = 1025 }\nwithin = '1m'\nthen = 'log'",
+            "distinct.count: 1025 is not a whole number from 2 to 1024",
+        ),
         ("then = { delete = true, timeout = '30s' }", "then: delete and timeout exclude each other"),
         ("then = {}", "then: nothing happens; write an action"),
         ("then = { label = { set = [1], clear = [1] } }", "then.label: a bit is in both set and clear"),
@@ -200,7 +204,7 @@ fn the_other_keys_are_refused_with_a_fix() {
             "count = 5\nper = 'sources'\nwithin = '1m'\nthen = 'log'",
             "per: \"sources\" is unknown; did you mean source?",
         ),
-        ("count = 5\nper = 'source'\nwithin = '90d'\nthen = 'log'", "within is longer than 30 days"),
+        ("count = 5\nper = 'source'\nwithin = '90d'\nthen = 'log'", "within is longer than a day"),
         (
             "count = 5\nper = 'source'\nwithin = '1m'\non = ['new']\nthen = 'log'",
             "on: a rule that counts chooses the kinds",
