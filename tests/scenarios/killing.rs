@@ -1,10 +1,10 @@
 //! The verdict `kill`: the end of a connection, seen by the programs at its ends.
 
-use std::io::{ErrorKind, Read};
+use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use ctwarden_tests::{Peer, Policy, Scene, Tcp, load, table};
+use ctwarden_tests::{Peer, Policy, Scene, Tcp, eventually, load, table};
 
 /// The error with which a program learns of the end of its connection.
 fn end_of(mut socket: &TcpStream) -> Option<ErrorKind> {
@@ -89,7 +89,7 @@ fn a_protected_connection_and_an_observing_plugin_end_nothing() {
     let mut observed = Tcp::connect("127.0.0.1", "127.0.0.2", 8081);
     assert!(protected.works() && observed.works());
     let policy = Policy::scripted(&["row tcp 8080: kill"]);
-    let watching = Policy::new("watching", "guest-scripted").rules(&["row tcp 8081: kill"]);
+    let watching = Policy::new("watching", "guest-scripted").key("allow = [\"kill\"]").rules(&["row tcp 8081: kill"]);
     let mut daemon = scene.start(format!("[[protect]]\ndst-ports = [8080]\n{policy}{watching}"));
     daemon.wait_for("the kill of the protected one", |record| record.came("kill", "protected"));
     daemon.wait_for("the observed kill", |record| record.came("kill", "observed"));
@@ -99,7 +99,7 @@ fn a_protected_connection_and_an_observing_plugin_end_nothing() {
 }
 
 #[test]
-fn the_record_of_a_forwarded_connection_says_what_was_not_done() {
+fn a_forwarded_connection_gets_no_packet_through_any_more() {
     let Some(scene) = Scene::new() else { return };
     scene.set("ipv4/ip_forward", 1);
     let client = Peer::connect("outside", &["198.51.100.1/24"], &["198.51.100.7/24"]);
@@ -109,8 +109,14 @@ fn the_record_of_a_forwarded_connection_says_what_was_not_done() {
     let mut tcp = Tcp { client: dialled, server: listener.accept().unwrap().0 };
     assert!(tcp.works());
     let mut daemon = scene.start(Policy::scripted(&["row tcp 8080: kill"]));
-    let record = daemon.wait_for("the kill", |record| record.came("kill", "refused"));
-    let refusal = record.text("refusal").unwrap();
-    assert!(refusal.contains("only the entry was deleted") && refusal.contains("no local socket"), "{refusal}");
+    daemon.wait_for("the kill", |record| record.came("kill", "applied"));
+    assert!(tcp.is_dead());
+    eventually("the client learns of it", || {
+        let mut client = &tcp.client;
+        client.write_all(b"?").is_err().then_some(())
+    });
+    let other = server.run(|| Tcp::listen("10.8.0.2", 8081));
+    assert!(client.run(|| Tcp::dial("198.51.100.7", "10.8.0.2", 8081)).is_ok(), "another connection is not concerned");
+    drop(other);
     let _ = daemon.stop();
 }

@@ -43,6 +43,7 @@ fn every_kind(index: u32, flow: &Flow) -> Vec<Verdict> {
     };
     vec![
         verdict(Target::Key(key(flow)), Action::Delete, "delete"),
+        verdict(entry(), Action::Kill, "kill"),
         verdict(entry(), Action::Mark(Masked { value: 0x10, mask: 0xf0 }), "mark"),
         verdict(entry(), Action::Labels(LabelChange { set: vec![0, 127], clear: vec![64] }), "labels"),
         verdict(entry(), Action::Timeout(30), "timeout"),

@@ -56,7 +56,7 @@ pub(crate) fn every_kind_of_verdict_comes_through_whole() {
         verdict(entry(), Action::Protect(5), "protect"),
         verdict(Target::Matching(Box::new(Selection { filter, limit: Some(7) })), Action::Sweep, "sweep"),
     ];
-    assert_eq!(verdicts[10..], expected);
+    assert_eq!(verdicts[11..], expected);
     let kinds: Vec<VerdictKind> = expected.iter().map(|verdict| verdict.action.kind()).collect();
     assert_eq!(kinds, VerdictKind::ALL);
 }
