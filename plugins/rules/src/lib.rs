@@ -48,6 +48,8 @@ impl Policy for RulesPolicy {
         VerdictKind::Block,
         VerdictKind::Sweep,
     ];
+    const CODES: &'static [ReasonCode] =
+        &[ReasonCode::new("set-changed", "A set changed, and flows that its rules may concern are looked for.")];
 
     fn configure(config: Config, _: Timestamp) -> Result<Self, Refusal> {
         // The host says whether a set exists and may be read.
