@@ -58,12 +58,17 @@ impl Policy for HelperHygiene {
     const CODES: &'static [ReasonCode] = &[
         ReasonCode::new("helper", "The helper may not expect connections."),
         ReasonCode::new("low-port", "The helper expects a connection to a port that is too low."),
-        ReasonCode::new("other-host", "The helper expects a connection to a host that is not part of the control connection."),
+        ReasonCode::new(
+            "other-host",
+            "The helper expects a connection to a host that is not part of the control connection.",
+        ),
     ];
 
     fn configure(config: Config, _: Timestamp) -> Result<Self, Refusal> {
         if let Some(empty) = config.helpers.iter().position(String::is_empty) {
-            return Err(format!("helpers: number {} is empty; write the name of a helper, such as ftp", empty + 1).into());
+            return Err(
+                format!("helpers: number {} is empty; write the name of a helper, such as ftp", empty + 1).into()
+            );
         }
         Ok(Self { config })
     }
@@ -109,7 +114,9 @@ impl HelperHygiene {
         let name = helper.unwrap_or("without a name");
         // SIP names its helpers by port: sip, sip-20000.
         let allowed = |allowed: &String| {
-            helper.is_some_and(|name| name.strip_prefix(allowed.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-')))
+            helper.is_some_and(|name| {
+                name.strip_prefix(allowed.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+            })
         };
         if !self.config.helpers.iter().any(allowed) {
             return Some(("helper", format!("the helper {name} may not expect connections")));

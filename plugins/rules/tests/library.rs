@@ -33,7 +33,9 @@ fn folder(name: &str) -> PathBuf {
 fn files(name: &str, ending: &str) -> BTreeMap<String, String> {
     let paths = fs::read_dir(folder(name)).unwrap().map(|file| file.unwrap().path());
     let named = paths.filter(|path| path.extension().is_some_and(|found| found == ending));
-    named.map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(&path).unwrap())).collect()
+    named
+        .map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), fs::read_to_string(&path).unwrap()))
+        .collect()
 }
 
 #[test]
