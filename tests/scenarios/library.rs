@@ -194,6 +194,7 @@ fn exfiltration() {
     let Some(scene) = Scene::new() else { return };
     local(&scene, &["10.0.0.7", "10.0.0.8", "192.0.2.9"]);
     let mut daemon = scene.start(rules("exfiltration", "allow = [\"alert\"]", &[("5GiB", "1MiB")]));
+    daemon.wait_for("the first sweep", |record| record.is_notice("swept"));
     transfer("10.0.0.8", "192.0.2.9", 8443, 200_000);
     transfer("10.0.0.8", "10.0.0.7", 8444, 2_000_000);
     transfer("10.0.0.7", "192.0.2.9", 8445, 2_000_000);
@@ -248,6 +249,7 @@ fn dns_tunnel() {
     local(&scene, &["10.0.0.6", "10.0.0.7", "10.0.0.8", "192.0.2.9"]);
     let changes = [("20MiB", "100KiB"), ("count = 2000", "count = 20")];
     let mut daemon = scene.start(rules("dns-tunnel", "allow = [\"alert\"]", &changes));
+    daemon.wait_for("the first sweep", |record| record.is_notice("swept"));
     let server = receiver("192.0.2.9", 53);
     let ask = |from: &str, times: usize, bytes: usize| {
         let client = udp(from, "192.0.2.9", 53);
