@@ -26,6 +26,7 @@ mod flooding;
 mod guarding;
 mod hearing;
 mod killing;
+mod library;
 mod listing;
 mod loading;
 mod locating;
