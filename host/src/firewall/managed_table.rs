@@ -156,9 +156,11 @@ impl ManagedTable {
     /// Removes the table, if there is one.
     fn remove(&mut self) -> Result<(), CommitError> {
         self.description = None;
-        match owner(&mut self.nftables)? {
-            Owner::Ctwarden => self.nftables.commit(delete_table()),
-            Owner::Nobody | Owner::Another => Ok(()),
+        match owner(&mut self.nftables) {
+            Ok(Owner::Ctwarden) => self.nftables.commit(delete_table()),
+            // A kernel without nftables has no table.
+            Ok(Owner::Nobody | Owner::Another) | Err(CommitError::Transaction { .. }) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 
