@@ -68,12 +68,13 @@ fn a_ban_by_message_ends_established_connections_in_both_directions() {
     assert_eq!(held("inet ctwarden banned4"), [("10.9.0.9".to_owned(), 32)]);
     assert_eq!(held("inet ctwarden banned6"), [("2001:db8:9::2".to_owned(), 128)]);
     assert_eq!(elements("inet ctwarden banned4")[0].lifetime, None);
-    assert!(elements("inet ctwarden banned6")[0].lifetime.is_some_and(|lifetime| (80..=91).contains(&lifetime)));
+    // The kernel may hold an element up to ten seconds longer than the daemon.
+    assert!(elements("inet ctwarden banned6")[0].lifetime.is_some_and(|lifetime| (90..=101).contains(&lifetime)));
 
     // An address of this host is never banned, and no list says that it is.
     assert!(!daemon.send("ban", "ban 10.9.0.1").is_good());
     let claims = daemon.verb("claims banned").good();
-    assert!(claims.contains("10.9.0.9 by plugin ban") && claims.contains("2001:db8:9::2 by plugin ban"), "{claims}");
+    assert!(claims.contains("10.9.0.9 by policy ban") && claims.contains("2001:db8:9::2 by policy ban"), "{claims}");
     assert!(!claims.contains("10.9.0.1 "), "{claims}");
 
     assert!(say(&daemon, "unban 10.9.0.9").contains("unblock: 1 applied"));
@@ -263,7 +264,7 @@ fn bans_by_message_outlive_the_daemon() {
     let mut daemon = scene.start_again();
     daemon.wait_for("the sweep at the start ends it", |record| record.came("delete", "applied"));
     assert_eq!(table().iter().map(|entry| entry.original.src.to_string()).collect::<Vec<_>>(), ["10.0.1.1"]);
-    assert!(daemon.verb("claims banned").good().starts_with("10.0.0.0/24 by plugin ban"));
+    assert!(daemon.verb("claims banned").good().starts_with("10.0.0.0/24 by policy ban"));
     let _ = daemon.stop();
 }
 

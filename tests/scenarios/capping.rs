@@ -109,7 +109,9 @@ fn who_is_over_the_cap_can_be_blocked() {
     let _over = host.tcp_from("10.9.0.7", "10.9.0.1", 8090);
     daemon.wait_for("the block", |record| record.came("block", "applied"));
     let element = elements("inet ward greedy").remove(0);
-    assert_eq!((element.address.to_string(), element.lifetime), ("10.9.0.7".to_owned(), Some(120)));
+    assert_eq!(element.address.to_string(), "10.9.0.7");
+    // The kernel may hold an element up to ten seconds longer than the daemon.
+    assert!(element.lifetime.is_some_and(|lifetime| (115..=131).contains(&lifetime)), "{element:?}");
     assert!(within.iter_mut().all(Tcp::works), "what was within the cap goes on");
     assert!(host.tcp_from("10.9.0.8", "10.9.0.1", 8081).works(), "and so does everybody else");
     let _ = daemon.stop();
