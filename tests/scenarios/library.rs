@@ -100,7 +100,7 @@ fn policy_change() {
     let mut ends = Tcp::to(&listener, "127.0.0.3", "127.0.0.2", 5432);
     let mut elsewhere = Tcp::connect("127.0.0.4", "127.0.0.2", 5433);
     assert!(stays.works() && ends.works() && elsewhere.works());
-    assert_eq!(count(&daemon, Record::is_verdict), 0);
+    assert_eq!(count(&daemon, |record| record.came("delete", "applied")), 0);
     let _ = daemon.verb("remove allowed 127.0.0.3").good();
     let record = daemon.wait_for("the end", |record| record.came("delete", "applied"));
     assert!(record.has_port(ends.port()), "{record:?}");
