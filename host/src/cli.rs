@@ -1,6 +1,7 @@
 //! The command line: one file for each verb, and the exit status of the program.
 
 mod add;
+mod builtin;
 mod check;
 mod claims;
 mod completions;
@@ -61,6 +62,7 @@ impl Socket {
 enum Verb {
     Run(run::Run),
     Check(check::Check),
+    Builtin(builtin::Builtin),
     Explain(explain::Explain),
     Try(try_run::Try),
     Status(status::Status),
@@ -97,6 +99,7 @@ fn carry_out(verb: Verb) -> ExitCode {
     let outcome = match verb {
         Verb::Run(verb) => verb.run(),
         Verb::Check(verb) => verb.run(),
+        Verb::Builtin(verb) => verb.run(),
         Verb::Explain(verb) => verb.run(),
         Verb::Try(verb) => verb.run(),
         Verb::Status(verb) => verb.run(),

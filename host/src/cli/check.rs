@@ -130,7 +130,7 @@ fn show(out: &mut impl Write, plugin: &LoadedPlugin) -> io::Result<()> {
     let (spec, policy) = (&plugin.spec, &plugin.described);
     let Rights { asks, needs, granted, missing, in_vain } = Rights::of(spec);
     writeln!(out, "{} ({}): {} {}, {}", spec.name, spec.mode.name(), policy.name, policy.version, policy.summary)?;
-    writeln!(out, "  component  {}", plugin.path.display())?;
+    writeln!(out, "  component  {}", plugin.origin)?;
     writeln!(out, "  asks       {}", names(asks))?;
     writeln!(out, "  needs      {} (with this configuration)", names(needs))?;
     if let Some(reach) = reach(&spec.subscription) {

@@ -1,4 +1,4 @@
-//! `ctwarden try`: runs the policies of a configuration on a pasted or saved table, without root and without a kernel.
+//! `ctwarden try`: runs the policies of a configuration, or rules, on a pasted or saved table, without root and without a kernel.
 //!
 //! It uses the daemon's engine and sandbox, with a file instead of the kernel, and every plugin observes. It prints the
 //! records that the daemon would have written.
@@ -24,7 +24,11 @@ use crate::plugins::ConfigLoader;
 use crate::sinks::Sinks;
 use crate::{clock, log};
 
-/// Try the policies of a configuration on a table from a file
+/// Try the policies of a configuration, or a file of rules, on a table from a file
+///
+/// ctwarden try TABLE tries the configuration that --config names. ctwarden try FILE --from TABLE tries FILE: a
+/// configuration, or a file of rules ([[rule]] sections). Rules run as in use = "builtin:rules", in mode enforce and with
+/// the grants that they need. Their sets are those of the configuration that --config names; without it, they are empty.
 ///
 /// Every policy observes, whatever its mode: nothing changes, and no privilege is needed. The records that the daemon
 /// would write go to standard output. Listed entries are in the table when the daemon starts. Events (-E) follow after
@@ -33,25 +37,35 @@ use crate::{clock, log};
 /// read or a record cannot be written.
 #[derive(Args)]
 pub(super) struct Try {
-    /// Configuration file
-    #[arg(long, value_name = "FILE", default_value = super::CONFIGURATION)]
-    config: PathBuf,
+    /// Configuration file [default: /etc/ctwarden/ctwarden.toml]; with rules, the configuration that has their sets
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Table; the argument is then the file to try
+    #[arg(long, value_name = "TABLE")]
+    from: Option<String>,
     /// Treat listed entries as flows that begin after the first sweep
     #[arg(long)]
     new: bool,
     /// Table: text of conntrack or /proc/net/nf_conntrack, saved lines or JSON; - is standard input
-    #[arg(value_name = "TABLE")]
-    table: String,
+    #[arg(value_name = "TABLE|FILE")]
+    argument: String,
 }
 
 impl Try {
     pub(super) fn run(self) -> Result<ExitCode> {
-        let (mut entries, unreadable) = ctwarden_conntrack::entries_of(&self.table)?;
+        let (mut entries, unreadable) = ctwarden_conntrack::entries_of(self.from.as_ref().unwrap_or(&self.argument))?;
         if self.new {
             let rows = entries.iter_mut().filter(|(kind, _)| *kind == EventKind::Row);
             rows.for_each(|(kind, _)| *kind = EventKind::New);
         }
-        let mut configuration = config::load(&self.config)?;
+        let file = match (&self.from, self.config.clone()) {
+            (Some(_), _) => PathBuf::from(&self.argument),
+            (None, config) => config.unwrap_or_else(|| super::CONFIGURATION.into()),
+        };
+        let mut configuration = match self.from {
+            Some(_) => config::load_for_rehearsal(&file, self.config.as_deref())?,
+            None => config::load(&file)?,
+        };
         let mut enforcing = BTreeSet::new();
         for plugin in &mut configuration.plugins {
             if plugin.mode == Mode::Enforce {
@@ -59,7 +73,7 @@ impl Try {
             }
             plugin.mode = Mode::Observe;
         }
-        let loaded = ConfigLoader::new(&self.config, None)?.load_plugins(configuration)?;
+        let loaded = ConfigLoader::new(&file, None)?.load_plugins(configuration)?;
         for problem in &loaded.refused {
             log::say(&format!("continues without a refused list: {problem}"));
         }

@@ -9,10 +9,13 @@ mod json;
 mod mirrors;
 mod names;
 mod parse;
+mod plugin_source;
 pub(crate) mod problem;
 mod quantity;
+mod rehearsal;
 mod resolve;
 mod resolved;
+mod rule_grants;
 mod scalar;
 mod scalars;
 mod schema;
@@ -27,10 +30,12 @@ use ctwarden_model::Filter;
 use problem::Findings;
 pub(crate) use problem::{Problem, Problems, Section};
 pub(crate) use quantity::{Period, Size};
+pub(crate) use rehearsal::load_for_rehearsal;
 pub(crate) use resolved::{
-    Configuration, ControlGroup, Daemon, Destination, Limits, Mirror, OnFailure, OperatorsTable, Plugin, Protected,
-    ReplicaUse,
+    ComponentOrigin, Configuration, ControlGroup, Daemon, Destination, Limits, Mirror, OnFailure, OperatorsTable,
+    Plugin, Protected, ReplicaUse,
 };
+pub(crate) use rule_grants::RuleGrants;
 pub(crate) use schema::check_against_schema;
 
 use crate::trusted_path;
@@ -93,6 +98,7 @@ fn read_bytes(file: &Path, bytes: &[u8]) -> Result<Reading, Problems> {
             return Err(Problems(vec![Problem {
                 file: file.to_path_buf(),
                 line: Some(line_at(good, good.len())),
+                column: None,
                 section: None,
                 what,
             }]));

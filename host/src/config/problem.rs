@@ -26,6 +26,8 @@ pub(crate) struct Problem {
     pub file: PathBuf,
     /// The line at fault, from 1; `None` if the whole file is at fault.
     pub line: Option<usize>,
+    /// The column at fault, from 1, if it is known.
+    pub column: Option<usize>,
     /// The section at fault; `None` if the finding is about no section, or about the system.
     pub section: Option<Section>,
     /// What is wrong and how to repair it, on one line.
@@ -37,6 +39,9 @@ impl fmt::Display for Problem {
         write!(f, "{}:", self.file.display())?;
         if let Some(line) = self.line {
             write!(f, "{line}:")?;
+        }
+        if let Some(column) = self.column {
+            write!(f, "{column}:")?;
         }
         // A parser's message may span lines; a finding is one line. Quoted text comes from outside and is made safe to
         // print.
@@ -105,11 +110,16 @@ impl<'a> Findings<'a> {
 
     fn problem(&self, place: &Range<usize>, what: impl fmt::Display) -> Problem {
         let line = self.text.bytes().take(place.start).filter(|b| *b == b'\n').count() + 1;
-        Problem { file: self.file.to_path_buf(), line: Some(line), section: self.section, what: what.to_string() }
+        Problem {
+            file: self.file.to_path_buf(),
+            line: Some(line),
+            column: None,
+            section: self.section,
+            what: what.to_string(),
+        }
     }
 
-    /// Notes a finding from elsewhere.
-    #[cfg(test)]
+    /// Notes a finding about another file.
     pub(super) fn push(&mut self, problem: Problem) {
         self.problems.push(problem);
     }
@@ -131,7 +141,7 @@ impl<'a> Findings<'a> {
         if !self.problems.is_empty() {
             self.problems.append(&mut self.tolerated);
         }
-        self.problems.sort_by_key(|p| (p.file != file, p.line));
+        self.problems.sort_by_key(|p| (p.file != file, p.line, p.column));
         self.problems.dedup();
         self.problems
     }
@@ -157,6 +167,7 @@ mod tests {
         findings.push(Problem {
             file: "set.txt".into(),
             line: None,
+            column: None,
             section: None,
             what: "two\nlines\u{1b}[2J".into(),
         });

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use ctwarden_model::{Mode, PluginName};
@@ -13,6 +12,7 @@ use toml::Spanned;
 
 use super::grants::GrantReader;
 use super::json::to_json;
+use super::plugin_source::PluginSource;
 use super::problem::{Findings, Problem, Section};
 use super::quantity::{Period, Size};
 use super::resolved::{Budget, Configuration, Daemon, Destination, Limits, OnFailure, Plugin, Protected};
@@ -20,10 +20,7 @@ use super::word::{control_group, destination, niceness};
 use super::{filter, written};
 use crate::niceness::Niceness;
 use crate::set_file::SetFiles;
-use crate::trusted_path::{self, AccessError};
-
-/// Largest component. The largest components in circulation (whole JavaScript engines) have 12 MiB.
-const COMPONENT_MAX: u64 = 64 << 20;
+use crate::trusted_path::AccessError;
 
 /// Least memory of all counters of a plugin: each of its 16 counters has room for some keys.
 const COUNTERS_MIN: u64 = 1 << 20;
@@ -156,14 +153,13 @@ impl Resolver<'_, '_> {
             let key = format!("plugin {}", plugin.name.get_ref());
             let name = self.keep(&plugin.name.span(), "plugin", PluginName::new(plugin.name.get_ref()));
             let grants = granting.next(&key, plugin, self.findings);
-            let component = self.component(&key, &plugin.path);
-            let config = self.config(&key, plugin.config.as_ref());
+            let source = self.source(&key, plugin);
             let budget = self.budget(&key, &plugin.budget);
             let limits = self.limits(&key, &plugin.limits);
-            let (Some(name), Some((path, component)), Some(config)) = (name, component, config) else { continue };
+            let (Some(name), Some(PluginSource { origin, component, config })) = (name, source) else { continue };
             plugins.push(Plugin {
                 name,
-                path,
+                origin,
                 component,
                 mode: match plugin.mode {
                     written::WrittenMode::Observe => Mode::Observe,
@@ -194,13 +190,7 @@ impl Resolver<'_, '_> {
         }
     }
 
-    fn component(&mut self, key: &str, path: &Spanned<PathBuf>) -> Option<(PathBuf, Arc<[u8]>)> {
-        let file = self.base.join(path.get_ref());
-        let bytes = self.keep(&path.span(), &format!("{key}: path"), trusted_path::read(&file, COMPONENT_MAX))?;
-        Some((file, bytes.into()))
-    }
-
-    fn config(&mut self, key: &str, config: Option<&Spanned<toml::Table>>) -> Option<Value> {
+    pub(super) fn config(&mut self, key: &str, config: Option<&Spanned<toml::Table>>) -> Option<Value> {
         let Some(config) = config else { return Some(Value::Object(Map::new())) };
         match to_json(config.get_ref()) {
             Ok(value) => Some(value),
@@ -340,5 +330,5 @@ pub(super) fn control(written: &written::Daemon) -> PathBuf {
 
 /// The finding about a configuration file that cannot be read.
 pub(super) fn unreadable(file: &Path, error: &AccessError) -> Problem {
-    Problem { file: file.to_path_buf(), line: None, section: None, what: error.to_string() }
+    Problem { file: file.to_path_buf(), line: None, column: None, section: None, what: error.to_string() }
 }

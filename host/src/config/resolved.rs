@@ -154,9 +154,9 @@ pub(crate) struct OperatorsTable {
 #[derive(Clone, Debug)]
 pub(crate) struct Plugin {
     pub name: PluginName,
-    /// Path that the component was read from.
-    pub path: PathBuf,
-    /// The component, read through the handle that was checked.
+    /// Where the component is from.
+    pub origin: ComponentOrigin,
+    /// The component. If it is a file, it was read through the handle that was checked.
     pub component: Arc<[u8]>,
     /// Whether the verdicts of the plugin are applied.
     pub mode: Mode,
@@ -172,6 +172,23 @@ pub(crate) struct Plugin {
     pub config: Value,
     /// Line of the plugin's `[[plugin]]`, for messages about it.
     pub line: usize,
+}
+
+/// Where a component is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ComponentOrigin {
+    File(PathBuf),
+    /// The component is in the program.
+    Builtin(&'static str),
+}
+
+impl fmt::Display for ComponentOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) => write!(f, "{}", path.display()),
+            Self::Builtin(name) => write!(f, "builtin:{name}"),
+        }
+    }
 }
 
 /// What happens after a failure.

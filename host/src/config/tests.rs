@@ -472,3 +472,25 @@ fn what_a_reload_cannot_take_over_is_named() {
         with("[daemon]\ncontrol = \"/run/other.sock\"\nrecords = \"journal\"\nreceive-buffer = \"1MiB\"\nnice = 0");
     assert_eq!(old.needs_restart(&new), ["control", "records", "receive-buffer", "nice"]);
 }
+
+#[test]
+fn every_mistake_of_a_builtin_is_told() {
+    let scene = Scene::new();
+    fs::write(
+        scene.dir.path().join("my.toml"),
+        "[[rule]]\nname = \"a\"\nwhen = \"flow.dst_prot == 1\"\nthen = \"log\"\n",
+    )
+    .unwrap();
+    let rules = format!("{}:3:8: rule \"a\": when: column 1: ", scene.dir.path().join("my.toml").display());
+    let text = "[[plugin]]\nname = \"a\"\nuse = \"builtin:prot-scan\"\n[[plugin]]\nname = \"b\"\nuse = \"port-scan\"\n\
+                [[plugin]]\nname = \"c\"\n[[plugin]]\nname = \"d\"\nuse = \"builtin:rules\"\nrules = \"my.toml\"\n";
+    let said = scene.load(text).map(drop).unwrap_err().to_string();
+    for part in [
+        "3: plugin a: use: there is no builtin \"prot-scan\"; did you mean builtin:port-scan?",
+        "6: plugin b: use: \"port-scan\" is no builtin; write use = \"builtin:port-scan\"",
+        "8: plugin c: path is missing; write path = \"FILE.wasm\", or use = \"builtin:NAME\"",
+        rules.as_str(),
+    ] {
+        assert!(said.contains(part), "{said}\nlacks\n{part}");
+    }
+}

@@ -187,8 +187,13 @@ pub(crate) struct Block {
 pub(crate) struct Plugin {
     /// Name of the plugin here, in records and for `send`: letters, digits, `-`.
     pub name: Spanned<String>,
-    /// Path of the component, relative to the configuration file's directory.
-    pub path: Spanned<PathBuf>,
+    /// Path of the component, relative to the configuration file's directory. A plugin has either `path` or `use`.
+    pub path: Option<Spanned<PathBuf>>,
+    /// A policy that is in the program: "builtin:NAME". `ctwarden builtin list` prints the names.
+    #[serde(rename = "use")]
+    pub builtin: Option<Spanned<String>>,
+    /// File of rules for `use = "builtin:rules"`, relative to the configuration file's directory.
+    pub rules: Option<Spanned<PathBuf>>,
     /// `observe` (default): all checks, no effect. `enforce`: the daemon carries out the verdicts.
     #[serde(default)]
     pub mode: WrittenMode,

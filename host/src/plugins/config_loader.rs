@@ -57,8 +57,8 @@ pub(crate) struct LoadedPlugin {
     pub(crate) spec: PluginSpec,
     /// The descriptor that the plugin gave.
     pub(crate) described: Described,
-    /// The path of its component.
-    pub(crate) path: PathBuf,
+    /// Where its component is from.
+    pub(crate) origin: config::ComponentOrigin,
     /// Grants that its configuration needs and lacks. The plugin runs anyway, because it only observes.
     pub(crate) warnings: Vec<String>,
     pub(crate) thread: PluginThread,
@@ -101,7 +101,7 @@ pub(crate) fn read_configuration(file: &Path) -> Result<Configuration, Problems>
     let places =
         if reading.has_whole(Section::Daemon) { places::problems(&reading.configuration.daemon) } else { Vec::new() };
     let (_, missing) = open_mirrors(&reading.configuration);
-    let problem = |what| Problem { file: file.to_path_buf(), line: None, section: None, what };
+    let problem = |what| Problem { file: file.to_path_buf(), line: None, column: None, section: None, what };
     reading.problems.extend(places.into_iter().chain(missing).map(problem));
     Err(Problems(reading.problems))
 }
@@ -168,7 +168,7 @@ impl ConfigLoader {
         }
         let mut problems = Vec::new();
         let mut problem = |line: Option<usize>, what: String| {
-            problems.push(Problem { file: configuration.file.clone(), line, section: None, what });
+            problems.push(Problem { file: configuration.file.clone(), line, column: None, section: None, what });
         };
         if configuration.plugins.is_empty() && configuration.mirrors.is_empty() {
             let what = "names no plugin and no set with a firewall, so nothing would be watched or protected; write a \
@@ -181,12 +181,12 @@ impl ConfigLoader {
             Declared { sets: set_names.iter().collect(), block_sets: configuration.mirrors.keys().collect() };
         let started = in_parallel(&configuration.plugins, |plugin| self.load_plugin(plugin, &sets, &declared));
         for (plugin, outcome) in configuration.plugins.iter().zip(started) {
-            let (name, path, line) = (&plugin.name, &plugin.path, plugin.line);
+            let (name, origin, line) = (&plugin.name, &plugin.origin, plugin.line);
             match outcome {
                 Ok(loaded) => plugins.push(loaded),
                 Err(whats) => {
                     for what in whats {
-                        problem(Some(line), format!("plugin {name} ({}): {what}", path.display()));
+                        problem(Some(line), format!("plugin {name} ({origin}): {what}"));
                     }
                 }
             }
@@ -230,7 +230,7 @@ impl ConfigLoader {
         let wants = described.wants();
         let warnings = check_needs(plugin.mode, &plugin.grants, wants, &subscription, declared)?;
         let spec = specification(plugin, &described, subscription);
-        Ok(LoadedPlugin { spec, described, path: plugin.path.clone(), warnings, thread })
+        Ok(LoadedPlugin { spec, described, origin: plugin.origin.clone(), warnings, thread })
     }
 
     /// Returns the memory of the plugin. Without a state directory it lasts as long as this process.

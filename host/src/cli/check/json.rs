@@ -21,7 +21,7 @@ pub(super) fn plugin(loaded: &LoadedPlugin, pushdown: &Pushdown) -> Value {
     json!({
         "name": spec.name.to_string(),
         "mode": spec.mode.name(),
-        "component": loaded.path.display().to_string(),
+        "component": loaded.origin.to_string(),
         "policy": { "name": policy.name, "version": policy.version, "summary": policy.summary },
         "asks": names(asks),
         "needs": names(needs),
