@@ -13,7 +13,7 @@ use ctwarden_model::{Block, PluginName, PolicyBlock, PolicyUnblock, Prefix, Serv
 use ctwarden_sets::{Added, AddressSet, Claim, Member, Source};
 
 use crate::control::{AddToSet, ChangedNetwork, RemoveFromSet};
-use crate::firewall::LatestEnd;
+use crate::firewall::{LatestEnd, MirrorKind};
 use crate::never_banned::NeverBanned;
 use crate::set_file::{Networks, Shortest, parse_line};
 use crate::sinks::Rfc3339;
@@ -48,8 +48,8 @@ pub(crate) struct Accepts<'a> {
     pub(crate) shortest: Shortest,
     /// Addresses that the packet filter must not hold, for a set that is mirrored there.
     pub(crate) never: Option<&'a NeverBanned>,
-    /// Whether the packet filter can hold single services.
-    pub(crate) services: bool,
+    /// What the packet filter can hold of a set that is mirrored there.
+    pub(crate) mirror: Option<MirrorKind>,
 }
 
 /// The claims on all sets, configured or not: a set that leaves the configuration keeps its claims until they end.
@@ -116,7 +116,7 @@ impl Claims {
             }
         }
         let members = members(&request.networks, request.service.as_deref(), accepts.shortest)?;
-        if request.service.is_some() && !accepts.services {
+        if request.service.is_some() && accepts.mirror.is_some_and(|mirror| !mirror.holds_services) {
             return Err("the set's own nftables sets hold no services; use a set with firewall = true".to_owned());
         }
         let total = self.total();
@@ -131,6 +131,14 @@ impl Claims {
         for member in members {
             if let Some(refusal) = accepts.never.and_then(|never| never.refusal(member.prefix())) {
                 change.line(member, refusal, false);
+                continue;
+            }
+            if accepts.mirror.is_some_and(|mirror| !mirror.holds(member.prefix().family())) {
+                change.line(
+                    member,
+                    "not banned: the set has no nftables set for this address family".to_owned(),
+                    false,
+                );
                 continue;
             }
             let added = set.add(&source, member, claim.clone());

@@ -22,7 +22,7 @@ use std::thread::JoinHandle;
 
 use anyhow::{Context, Result};
 use ctwarden_engine::Ack;
-use ctwarden_model::{BlockRefusal, KillRefusal, PerDirection, PrefixSet, SetName, Timestamp, Tuple};
+use ctwarden_model::{BlockRefusal, Family, KillRefusal, PerDirection, PrefixSet, SetName, Timestamp, Tuple};
 use ctwarden_sets::Member;
 use nix::errno::Errno;
 use thiserror::Error;
@@ -138,10 +138,31 @@ pub(crate) struct Firewall {
 }
 
 /// How a set is mirrored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct MirrorKind {
     /// Whether the kernel's sets can hold single services.
     pub(crate) holds_services: bool,
+    ipv4: bool,
+    ipv6: bool,
+}
+
+impl MirrorKind {
+    fn of(mirror: &Mirror) -> Self {
+        match mirror {
+            Mirror::Managed(_) => Self { holds_services: true, ipv4: true, ipv6: true },
+            Mirror::Operators(sets) => {
+                Self { holds_services: false, ipv4: sets.holds(Family::Ipv4), ipv6: sets.holds(Family::Ipv6) }
+            }
+        }
+    }
+
+    /// Whether there is a kernel set for addresses of that family.
+    pub(crate) const fn holds(self, family: Family) -> bool {
+        match family {
+            Family::Ipv4 => self.ipv4,
+            Family::Ipv6 => self.ipv6,
+        }
+    }
 }
 
 impl Firewall {
@@ -177,8 +198,7 @@ impl Firewall {
                 self.monitor = Some(Monitor::start(told).context("cannot listen to nftables")?);
             }
         }
-        let kind = |mirror: &Mirror| MirrorKind { holds_services: matches!(mirror, Mirror::Managed(_)) };
-        self.mirrored = sets.iter().map(|set| (set.name.clone(), kind(&set.mirror))).collect();
+        self.mirrored = sets.iter().map(|set| (set.name.clone(), MirrorKind::of(&set.mirror))).collect();
         let (answer, answered) = channel();
         self.give(Job::Configure(sets, kills, never, answer));
         answered.recv().context("the thread that changes the packet filter has died; start ctwarden again")??;

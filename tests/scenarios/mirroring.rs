@@ -40,10 +40,12 @@ fn a_ban_stops_traffic_and_holds_whatever_happens() {
     assert!(old.is_dead() && !reaches(&peer, "10.9.0.2", "10.9.0.1", 8002), "the answer came, so the ban holds");
     assert!(!reaches(&peer, "2001:db8:9::2", "2001:db8:9::1", 8003));
     assert!(other.works(), "another address is not concerned");
+    let mut port = 9000;
     for command in ["flush ruleset", "flush set inet ctwarden banned4", "flush chain inet ctwarden blocked"] {
         load(command);
         let begin = Instant::now();
-        while reaches(&peer, "10.9.0.2", "10.9.0.1", 8004) {
+        while reaches(&peer, "10.9.0.2", "10.9.0.1", port) {
+            port += 1;
             assert!(begin.elapsed() < Duration::from_secs(1), "after {command}");
         }
     }

@@ -170,7 +170,6 @@ fn who_does_not_wait_has_the_answer_before_the_table_was_read() {
     let mut daemon = scene.start_again();
     let said = daemon.send_without_waiting("ban", "end 10.0.0.7").good();
     assert!(said.contains("flows of 10.0.0.7 ended") && said.contains("1 still open"), "{said}");
-    assert!(!said.contains("flows"), "none is found without a dump of the table: {said}");
     daemon.wait_for("its record", |record| record.came("delete", "applied"));
     assert!(!is_left("10.0.0.7"));
     let said = daemon.send_without_waiting("ban", "end nobody");

@@ -6,7 +6,7 @@ use ctwarden_model::PrefixMap;
 
 use super::*;
 
-const ANY: Accepts<'_> = Accepts { shortest: Shortest { ipv4: 0, ipv6: 0 }, never: None, services: true };
+const ANY: Accepts<'_> = Accepts { shortest: Shortest { ipv4: 0, ipv6: 0 }, never: None, mirror: None };
 
 fn second(seconds: u64) -> Timestamp {
     Timestamp(seconds * 1_000_000_000)
@@ -151,7 +151,7 @@ fn a_service_is_claimed_beside_the_whole_network() {
     assert_eq!(lines(Ok(change)), ["192.0.2.1 tcp/22 added until it is removed"]);
     let wrong = AddToSet { service: Some("ssh".into()), ..ssh.clone() };
     assert!(claims.add(&wrong, ANY, second(0)).unwrap_err().starts_with("\"ssh\" is not a service; write "));
-    let elsewhere = claims.add(&ssh, Accepts { services: false, ..ANY }, second(0)).unwrap_err();
+    let elsewhere = claims.add(&ssh, Accepts { mirror: Some(MirrorKind::default()), ..ANY }, second(0)).unwrap_err();
     assert!(elsewhere.contains("firewall = true"), "{elsewhere}");
     let whole = lines(claims.remove(&remove(&["192.0.2.1"], "alice", false), None, second(0)));
     assert_eq!(whole, ["192.0.2.1 is not in the set"]);

@@ -481,7 +481,7 @@ fn every_mistake_of_a_builtin_is_told() {
         "[[rule]]\nname = \"a\"\nwhen = \"flow.dst_prot == 1\"\nthen = \"log\"\n",
     )
     .unwrap();
-    let rules = format!("{}:3:8: rule \"a\": when: column 1: ", scene.dir.path().join("my.toml").display());
+    let rules = format!("{}:3:9: rule \"a\": when: column 1: ", scene.dir.path().join("my.toml").display());
     let text = "[[plugin]]\nname = \"a\"\nuse = \"builtin:prot-scan\"\n[[plugin]]\nname = \"b\"\nuse = \"port-scan\"\n\
                 [[plugin]]\nname = \"c\"\n[[plugin]]\nname = \"d\"\nuse = \"builtin:rules\"\nrules = \"my.toml\"\n";
     let said = scene.load(text).map(drop).unwrap_err().to_string();

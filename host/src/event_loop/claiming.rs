@@ -151,11 +151,7 @@ impl EventLoop {
         let change = match self.set_named(&request.set) {
             Ok(set) => {
                 let mirror = self.firewall.mirror(&SetName(request.set.clone()));
-                let accepts = Accepts {
-                    shortest: set.shortest,
-                    never: mirror.map(|_| &self.never),
-                    services: mirror.is_none_or(|mirror| mirror.holds_services),
-                };
+                let accepts = Accepts { shortest: set.shortest, never: mirror.map(|_| &self.never), mirror };
                 self.claiming.claims.add(request, accepts, clock::now().wall)
             }
             Err(why) => Err(why),
@@ -200,6 +196,9 @@ impl EventLoop {
                     let change = match self.firewall.mirror(&block.block.set) {
                         // A reload has removed the set after the verdict was granted.
                         None => Err(BlockRefusal::NotConfigured),
+                        Some(mirror) if !mirror.holds(block.block.network.family()) => {
+                            Err(BlockRefusal::NoSetForFamily)
+                        }
                         Some(mirror) if block.block.service.is_some() && !mirror.holds_services => {
                             Err(BlockRefusal::NoServices)
                         }

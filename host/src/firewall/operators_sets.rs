@@ -3,6 +3,8 @@
 //! Other programs may put elements of their own into these sets. So ctwarden adds what is missing, and removes only
 //! what it added itself.
 
+use std::collections::BTreeSet;
+
 use ctwarden_model::{Family, PrefixSet, Timestamp, networks_of_range};
 use ctwarden_sets::{Member, Piece};
 
@@ -85,19 +87,22 @@ impl OperatorsSets {
         Ok(())
     }
 
-    /// Adds again what another program has removed. Returns the number of pieces that were missing.
-    pub(super) fn repair(&mut self, now: Timestamp) -> Result<usize, ChangeError> {
+    /// Adds what another program has removed, or what could not be added before. Returns the number of pieces that were
+    /// missing.
+    pub(super) fn repair(&mut self, never: &PrefixSet, now: Timestamp) -> Result<usize, ChangeError> {
         let mut missing = 0;
         for family in FAMILIES {
-            let pieces: Vec<Piece> = self.held.pieces(family).collect();
-            if pieces.is_empty() {
+            let wanted = self.members.pieces(family, never);
+            if wanted.is_empty() || !self.sets.holds(family) {
                 continue;
             }
-            let ranges: Vec<Range> = pieces.iter().map(|piece| range(*piece)).collect();
-            let absent = self.sets.absent(family, &ranges)?;
-            let gone: Vec<Piece> = pieces.into_iter().filter(|piece| absent.contains(&range(*piece))).collect();
+            let ranges: Vec<Range> = wanted.iter().map(|piece| range(*piece)).collect();
+            let absent: BTreeSet<Range> = self.sets.absent(family, &ranges)?.into_iter().collect();
+            let gone: Vec<Piece> = wanted.iter().filter(|piece| absent.contains(&range(**piece))).copied().collect();
             missing += gone.len();
             self.carry_out(family, &[], &gone, now)?;
+            let difference = self.held.whole_difference(family, &wanted);
+            self.held.take(family, &difference);
         }
         Ok(missing)
     }

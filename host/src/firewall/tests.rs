@@ -254,7 +254,7 @@ fn the_packets_of_killed_flows_are_dropped_for_a_time() {
         assert!(ipv4.contains(&"192.0.2.1 . 198.51.100.1 . tcp . 1000 . 80".to_owned()), "{ipv4:?}");
         assert!(ipv4.contains(&"10.0.0.1 . 192.0.2.1 . tcp . 8080 . 1000".to_owned()), "{ipv4:?}");
         assert_eq!(listed("_killed6").len(), 2);
-        let rules = nft("list chain inet ctwarden blocked");
+        let rules = nft("list chain inet ctwarden killed");
         let key = "ip6 saddr . ip6 daddr . meta l4proto . th sport . th dport @_killed6";
         assert!(rules.contains(&format!("{key} meta l4proto tcp reject with tcp reset")), "{rules}");
         nft("flush ruleset");

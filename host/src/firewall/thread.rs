@@ -188,10 +188,20 @@ impl Work {
         members: &[(ctwarden_sets::Member, super::LatestEnd)],
         now: Timestamp,
     ) -> Result<(), FirewallError> {
+        // What is asked for again was perhaps refused before.
+        let is_behind = members.is_empty() && self.has_failed(set);
         match self.operators.get_mut(set) {
+            Some(sets) if is_behind => sets.repair(&self.never, now).map(drop).map_err(FirewallError::from),
             Some(sets) => Ok(sets.change(members, &self.never, now)?),
+            None if is_behind => self.table.check(now).map(drop).map_err(FirewallError::from),
             None => Ok(self.table.change(set, members, now)?),
         }
+    }
+
+    /// Whether the last change or repair of a set failed.
+    fn has_failed(&self, set: &SetName) -> bool {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.sets.get(set).is_some_and(|state| state.error.is_some())
     }
 
     /// Notes what another program has changed.
@@ -244,7 +254,7 @@ impl Work {
         }
         for name in suspects.operators {
             let Some(sets) = self.operators.get_mut(&name) else { continue };
-            let outcome = sets.repair(wall);
+            let outcome = sets.repair(&self.never, wall);
             if let Ok(missing @ 1..) = outcome {
                 repaired = true;
                 crate::log::say(&format!("set {name}: another program removed {missing} of its elements; added again"));

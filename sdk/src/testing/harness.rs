@@ -139,7 +139,7 @@ impl<P: Policy> Harness<P> {
     #[track_caller]
     pub fn change_set<'a>(&mut self, name: &str, networks: impl IntoIterator<Item = &'a str>) -> Answer {
         let now = imports::set_of(networks);
-        let before = self.host.sets.insert(name.to_owned(), now.clone()).unwrap_or_else(PrefixMap::new);
+        let before = self.host.sets.insert(name.to_owned(), now.clone()).unwrap_or_default();
         let new = now.iter().filter(|(network, value)| before.get(*network) != Some(value));
         let member = |network: crate::Prefix| types::Member { network: network.into(), service: None };
         let added: Vec<_> = new.map(|(network, _)| member(network)).collect();

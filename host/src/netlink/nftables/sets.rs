@@ -138,6 +138,11 @@ impl Sets {
         handles.into_iter().flatten().any(|handle| named(&handle))
     }
 
+    /// Whether there is a set for addresses of that family.
+    pub(crate) fn holds(&self, family: Family) -> bool {
+        self.handle(family).is_some()
+    }
+
     /// Returns the ranges that the set of that family does not hold whole.
     pub(crate) fn absent(&mut self, family: Family, ranges: &[Range]) -> Result<Vec<Range>, ChangeError> {
         let Some(handle) = self.handle(family).cloned() else { return Ok(Vec::new()) };

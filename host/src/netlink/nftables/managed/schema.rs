@@ -20,6 +20,10 @@ pub(super) const OBJECT_COUNTER: u32 = 1;
 /// The chain that the chains at hooks jump to.
 const BLOCKED: &str = "blocked";
 
+/// The chain for packets of killed flows. Only prerouting jumps to it: a reset that ctwarden causes leaves through the hook
+/// output.
+const KILLED: &str = "killed";
+
 /// The hooks, with a priority before everything that usually accepts. At prerouting and output, `raw` (-300) comes before
 /// connection tracking, so that a dropped packet makes no entry. Forward and input come after destination NAT and see
 /// the address behind the translation.
@@ -66,11 +70,13 @@ pub(crate) fn delete_table() -> Vec<Change> {
 pub(crate) fn rebuild_table(sets: &[ManagedSet]) -> Vec<Change> {
     let mut changes = delete_table();
     changes.push(add_table());
-    changes.push(change(NfTablesMessage::NewChain(ChainMessage { attributes: chain(BLOCKED) }), NLM_F_CREATE));
+    for name in [BLOCKED, KILLED] {
+        changes.push(change(NfTablesMessage::NewChain(ChainMessage { attributes: chain(name) }), NLM_F_CREATE));
+    }
     for (family, id) in [(Family::Ipv4, 1), (Family::Ipv6, 2)] {
         changes.push(add_flows(family, id));
         for end in [reset_connection().to_vec(), vec![drop_packet()]] {
-            changes.push(add_rule(BLOCKED, flow_rule(family, end)));
+            changes.push(add_rule(KILLED, flow_rule(family, end)));
         }
     }
     for (number, set) in sets.iter().enumerate() {
@@ -91,6 +97,9 @@ pub(crate) fn rebuild_table(sets: &[ManagedSet]) -> Vec<Change> {
     for (name, hook, priority) in CHAINS {
         changes.push(add_base_chain(name, hook, priority));
         changes.push(add_rule(name, vec![jump(BLOCKED)]));
+        if name == "prerouting" {
+            changes.push(add_rule(name, vec![jump(KILLED)]));
+        }
     }
     changes.push(add_rule("input", track()));
     changes
