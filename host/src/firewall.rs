@@ -43,7 +43,7 @@ pub(crate) enum Mirror {
     /// In the table that ctwarden owns.
     Managed(FilterVerdict),
     /// In sets of the operator.
-    Operators(Sets),
+    Operators(Box<Sets>),
 }
 
 /// A set to mirror, with its members.

@@ -14,13 +14,13 @@ use crate::netlink::nftables::{ChangeError, Range, Sets};
 use crate::set_file::Networks;
 
 pub(super) struct OperatorsSets {
-    sets: Sets,
+    sets: Box<Sets>,
     members: Members,
     held: Held,
 }
 
 impl OperatorsSets {
-    pub(super) fn new(sets: Sets, members: Members) -> Self {
+    pub(super) fn new(sets: Box<Sets>, members: Members) -> Self {
         Self { sets, members, held: Held::default() }
     }
 

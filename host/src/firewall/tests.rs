@@ -207,7 +207,7 @@ fn sets_of_the_operator_get_ours_and_keep_theirs() {
         let mut world = firewall();
         let open = || Sets::open(&"inet t".parse().unwrap(), Some("b4"), None).unwrap();
         let mirrored = |claims: &[(&str, Option<u64>)]| {
-            vec![MirroredSet { mirror: Mirror::Operators(open()), ..managed("banned", &[], claims) }]
+            vec![MirroredSet { mirror: Mirror::Operators(Box::new(open())), ..managed("banned", &[], claims) }]
         };
         world.0.configure(mirrored(&[("198.51.100.7", None), ("192.0.2.0/24", Some(600))]), false, none()).unwrap();
         let elements = || nft("list set inet t b4");

@@ -214,7 +214,7 @@ fn socket(end: SocketEnd, answer: &Answer<SockDiagMessage>, interface: u32) -> O
         SockDiagMessage::InetResponse(found) => Some(&found.header),
         SockDiagMessage::InetRequest(_) | SockDiagMessage::UnixRequest(_) | SockDiagMessage::UnixResponse(_) => None,
     })?;
-    end.is(found).then(|| ConnectedSocket { end, interface, cookie: found.socket_id.cookie })
+    end.is(found).then_some(ConnectedSocket { end, interface, cookie: found.socket_id.cookie })
 }
 
 #[cfg(test)]

@@ -116,7 +116,7 @@ fn open_mirrors(configuration: &Configuration) -> (BTreeMap<SetName, Mirror>, Ve
                 is_managed = true;
                 Ok(Mirror::Managed(*verdict))
             }
-            config::Mirror::Operators(table) => open_sets(table).map(Mirror::Operators),
+            config::Mirror::Operators(table) => open_sets(table).map(Box::new).map(Mirror::Operators),
         };
         match opened {
             Ok(opened) => drop(mirrors.insert(name.clone(), opened)),

@@ -17,8 +17,11 @@ use crate::seed;
 /// The counters of all plugins of the daemon.
 pub(crate) struct CounterStore {
     seed: Seed,
-    counters: Mutex<BTreeMap<(PluginName, CounterSpec), Weak<Mutex<Kept>>>>,
+    counters: Mutex<BTreeMap<(PluginName, CounterSpec), WeakCounter>>,
 }
+
+/// A counter that lives as long as an instance of its plugin.
+type WeakCounter = Weak<Mutex<Kept>>;
 
 /// One counter.
 #[derive(Debug)]

@@ -13,8 +13,8 @@ use crate::bindings::exports::ctwarden::conntrack::policy as wit;
 use crate::outcome::{Report, ReportBatch};
 use crate::verdict::{Target, Verdict};
 use crate::{
-    Configuration, Entry, Filter, Flow, FlowKey, Outcome, Outcomes, Policy, PrefixMap, Subscription, Timestamp,
-    VerdictKind, export,
+    Configuration, Entry, Filter, Flow, FlowKey, Outcome, Outcomes, Policy, Subscription, Timestamp, VerdictKind,
+    export,
 };
 
 /// A configured policy, and the host that it can call.

@@ -206,16 +206,13 @@ impl Kernel {
     /// Deletes an entry, and ends its connection if this host has a socket of it. It has one at every other place.
     fn kill(&mut self, key: &FlowKey, ends: u64) -> Ack {
         let before = self.deeds.len();
-        match self.delete(key, ends) {
-            Ack::Done if Self::place_of(key).is_some_and(|place| place % 2 == 0) => {
-                Ack::NotKilled(KillRefusal::NoSocket)
-            }
-            ack => {
-                let killed = self.deeds.get(before).map(|done| Done { deed: Deed::Killed, ..*done });
-                self.deeds.extend(killed);
-                ack
-            }
+        let ack = self.delete(key, ends);
+        if ack == Ack::Done && Self::place_of(key).is_some_and(|place| place % 2 == 0) {
+            return Ack::NotKilled(KillRefusal::NoSocket);
         }
+        let killed = self.deeds.get(before).map(|done| Done { deed: Deed::Killed, ..*done });
+        self.deeds.extend(killed);
+        ack
     }
 
     /// Updates an entry. The kernel does not compare the id in an update. So the daemon looks up a flow that it has not

@@ -76,12 +76,12 @@ impl PackedKey {
     }
 
     fn text(text: &str) -> Option<Self> {
-        match text.len() {
-            0..=SHORT_TEXT => {
-                Some(Self::Short { kind: Kind::Text, extra: text.len() as u32, content: words(text.as_bytes()) })
-            }
-            ..=COUNTER_KEY_BYTES => Some(Self::Text(text.into())),
-            _ => None,
+        if text.len() <= SHORT_TEXT {
+            Some(Self::Short { kind: Kind::Text, extra: text.len() as u32, content: words(text.as_bytes()) })
+        } else if text.len() <= COUNTER_KEY_BYTES {
+            Some(Self::Text(text.into()))
+        } else {
+            None
         }
     }
 

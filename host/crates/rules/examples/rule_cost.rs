@@ -154,7 +154,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let took = best_batch(&flows, |flows| {
             for (place, flow) in flows.iter().enumerate() {
                 source.turn_to(place);
-                judge.look(place, black_box(flow).clone(), &mut source);
+                judge.look(place, *black_box(flow), &mut source);
             }
             let mut tools = Tools { source: &mut source, counters: &mut Nothing, memory: &mut Nothing };
             judge.decide(&mut tools, &mut decisions);

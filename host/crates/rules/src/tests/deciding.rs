@@ -29,7 +29,7 @@ impl Scene {
     fn batch(&mut self, flows: &[Flow]) -> Vec<Decision> {
         for (place, flow) in flows.iter().enumerate() {
             (self.counters.now, self.memory.now) = (flow.now, flow.now);
-            self.judge.look(place, flow.clone(), &mut self.world);
+            self.judge.look(place, *flow, &mut self.world);
         }
         let mut decisions = Vec::new();
         let (source, counters, memory) = (&mut self.world, &mut self.counters, &mut self.memory);
