@@ -8,7 +8,8 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::progress::Progress;
-use crate::{packages, process, tree};
+use crate::toolchain::Origin;
+use crate::{guests, packages, process, tree};
 
 const PROFILE: &str = "dist";
 const DAEMON: &str = "ctwarden";
@@ -22,6 +23,10 @@ pub(crate) fn run(names: &[OsString]) -> Result<()> {
     let mut progress = Progress::new();
     progress.step("packages", |progress| packages::ensure(progress, &[packages::BUILD]))?;
     let wanted = |name: &str| names.is_empty() || names.iter().any(|one| one == name);
+    if wanted(DAEMON) {
+        // The daemon contains the bundled policies.
+        progress.step("policies", |progress| guests::build(progress, &tree::plugins()?, Origin::forced()?))?;
+    }
     for (name, build) in [(COMMAND, conntrack as fn() -> Result<PathBuf>), (DAEMON, ctwarden)] {
         if wanted(name) {
             let program = progress.step(name, |_| build())?;
