@@ -55,6 +55,7 @@ impl HashIndex {
     }
 
     /// The handle with that hash for which `is_it` returns true.
+    #[inline]
     pub fn find(&self, hash: u32, is_it: impl Fn(Handle) -> bool) -> Option<Handle> {
         let slots = &self.segments.get(self.segment_of(hash)?)?.slots;
         let mut place = home(hash);
@@ -74,6 +75,7 @@ impl HashIndex {
 
     /// Inserts a handle that is not in the index yet. Returns `false` if there is no room, which takes hundreds of
     /// keys with one hash.
+    #[inline]
     pub fn insert(&mut self, hash: u32, handle: Handle) -> bool {
         if self.segments.is_empty() {
             self.segments.push(Segment::new(0));
@@ -99,6 +101,7 @@ impl HashIndex {
     }
 
     /// Removes a handle. It is no error if the index does not have it.
+    #[inline]
     pub fn remove(&mut self, hash: u32, handle: Handle) {
         let wanted = u64::from(hash) << 32 | (u64::from(handle) + 1);
         let segment = self.segment_of(hash).and_then(|index| self.segments.get_mut(index));

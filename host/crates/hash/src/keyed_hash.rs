@@ -17,6 +17,7 @@ impl core::fmt::Debug for Seed {
 /// SipHash-1-3 (Aumasson and Bernstein, "SipHash: a fast short-input PRF") of words instead of bytes. The number of
 /// words replaces the length.
 #[must_use]
+#[inline]
 pub fn keyed_hash<const N: usize>(Seed([k0, k1]): Seed, words: [u64; N]) -> u64 {
     let mut v = [
         k0 ^ 0x736f_6d65_7073_6575,
@@ -35,6 +36,7 @@ pub fn keyed_hash<const N: usize>(Seed([k0, k1]): Seed, words: [u64; N]) -> u64 
 
 /// The upper half of a hash, for tables that store 32 bits of it.
 #[must_use]
+#[inline]
 pub const fn upper_half(hash: u64) -> u32 {
     (hash >> 32) as u32
 }
