@@ -4,6 +4,7 @@
 //! delays the others but never stops them. The engine decides about verdicts. The reader decides when and how the table
 //! is read. [`ctwarden_engine::Engine`] and [`ctwarden_reader::Reader`] document the order of their calls.
 
+mod addresses;
 mod allowance;
 mod answers;
 mod claiming;
@@ -43,7 +44,7 @@ use crate::control::{ControlRequest, Warning};
 use crate::doctor::Senses;
 use crate::effects::{EffectResults, Effects};
 use crate::firewall::{Firewall, FirewallResult};
-use crate::netlink::{Drained, Ends, EventSocket, Groups, HostAddresses, KernelMessage, Requests, own_addresses};
+use crate::netlink::{Drained, Ends, EventSocket, Groups, HostAddresses, KernelMessage, Requests};
 use crate::never_banned::NeverBanned;
 use crate::plugins::{ConfigLoader, LoadedConfig, PluginReply, PluginThread, ReloadId, Reloader};
 use crate::seed;
@@ -61,8 +62,6 @@ const REQUESTS: usize = 16;
 const COURTESY: Duration = Duration::from_millis(1);
 /// Interval between two queries of the table's size.
 const HEALTH_CHECK: Duration = Duration::from_millis(250);
-/// Interval between two reads of this host's own addresses, which no plugin may block.
-const ADDRESSES: Duration = Duration::from_secs(2);
 /// Time that running calls, requests and sinks get to finish at shutdown.
 const LAST_WORK: Duration = Duration::from_secs(5);
 
@@ -158,7 +157,7 @@ impl EventLoop {
         let (preparing, prepared_later) = unbounded_channel();
         let (firewalling, firewalled) = unbounded_channel();
         let firewall = Firewall::start(firewalling)?;
-        let dropper = firewall.flow_dropper().context("the thread that changes the packet filter has ended")?;
+        let dropper = firewall.flow_dropper();
         let events = EventSocket::open(usize::try_from(prepared.daemon.receive_buffer).unwrap_or(usize::MAX))?;
         let mut event_loop = Self {
             engine: Engine::new(prepared.engine.clone(), clock::now()),
@@ -494,9 +493,7 @@ impl EventLoop {
         if let Some(why) = self.reloader.give_up(now.steady) {
             self.take_or_keep(Err(why));
         }
-        if self.own_read.is_none_or(|read| now.steady.since(read) >= ADDRESSES) {
-            self.read_own_addresses();
-        }
+        self.keep_addresses(now.steady);
         Ok(())
     }
 
@@ -505,28 +502,6 @@ impl EventLoop {
         let Ok(size) = self.statistics.size() else { return };
         (self.entries, self.maximum) = (size.entries, size.maximum);
         self.engine.handle_table(clock::now(), size.entries);
-    }
-
-    /// Reports to the engine the addresses that no plugin may block. If they cannot be read, the previous addresses
-    /// stay in force.
-    fn read_own_addresses(&mut self) {
-        let now = clock::now();
-        let first = self.own_read.replace(now.steady).is_none();
-        match own_addresses() {
-            Ok(own) if own == self.own => {}
-            Ok(own) => {
-                self.engine.handle_addresses(now, &own.all());
-                self.own = own;
-                self.never = NeverBanned::new(&self.protected, &self.own);
-                self.firewall.use_never(self.never.networks());
-            }
-            Err(error) if first => {
-                let error = anyhow::Error::from(error)
-                    .context("cannot read this host's addresses, so plugins could block them");
-                crate::log::say(&format!("warning: {error:#}"));
-            }
-            Err(_) => {}
-        }
     }
 
     fn reopen(&self) {

@@ -124,11 +124,12 @@ enum Job {
     /// Drops the packets of these flows, and answers whether they are dropped.
     Drop(Vec<PerDirection<Tuple>>, Sender<Result<bool, FirewallError>>),
     Touched(u32, Touched),
+    Stop,
 }
 
 /// The loop's handle of the thread. The thread ends when the handle is dropped and all queued jobs are done.
 pub(crate) struct Firewall {
-    jobs: Option<Sender<Job>>,
+    jobs: Sender<Job>,
     thread: Option<JoinHandle<()>>,
     /// Present while any set is mirrored.
     monitor: Option<Monitor>,
@@ -175,33 +176,30 @@ impl Firewall {
             .name("firewall".to_owned())
             .spawn(move || work.run(&inbox))
             .context("cannot start the thread that changes the packet filter")?;
-        Ok(Self { jobs: Some(jobs), thread: Some(thread), monitor: None, state, mirrored: BTreeMap::new(), next: 0 })
+        Ok(Self { jobs, thread: Some(thread), monitor: None, state, mirrored: BTreeMap::new(), next: 0 })
     }
 
     /// Mirrors these sets and no others. With `kills`, the table of ctwarden exists in any case, to drop the packets of
     /// killed flows. Waits until the kernel holds them.
     ///
     /// # Errors
-    /// The kernel refuses the table or an element. The sets are mirrored all the same as far as the kernel permits.
+    /// The kernel refuses the table or an element. The sets of before stay in force.
     pub(crate) fn configure(&mut self, sets: Vec<MirroredSet>, kills: bool, never: PrefixSet) -> Result<()> {
-        match (sets.is_empty() && !kills, &self.monitor) {
-            (true, _) => self.monitor = None,
-            (false, Some(_)) => {}
-            (false, None) => {
-                let jobs = self.jobs.clone();
-                let told = move |port, what| {
-                    if let Some(jobs) = &jobs {
-                        // Without the thread nothing is left to repair.
-                        let _ = jobs.send(Job::Touched(port, what));
-                    }
-                };
-                self.monitor = Some(Monitor::start(told).context("cannot listen to nftables")?);
-            }
+        let is_needed = kills || !sets.is_empty();
+        if is_needed && self.monitor.is_none() {
+            let jobs = self.jobs.clone();
+            // Without the thread nothing is left to repair.
+            let told = move |port, what| drop(jobs.send(Job::Touched(port, what)));
+            self.monitor = Some(Monitor::start(told).context("cannot listen to nftables")?);
         }
-        self.mirrored = sets.iter().map(|set| (set.name.clone(), MirrorKind::of(&set.mirror))).collect();
+        let mirrored = sets.iter().map(|set| (set.name.clone(), MirrorKind::of(&set.mirror))).collect();
         let (answer, answered) = channel();
         self.give(Job::Configure(sets, kills, never, answer));
         answered.recv().context("the thread that changes the packet filter has died; start ctwarden again")??;
+        self.mirrored = mirrored;
+        if !is_needed {
+            self.monitor = None;
+        }
         Ok(())
     }
 
@@ -241,8 +239,8 @@ impl Firewall {
     }
 
     /// A handle for the thread that kills flows.
-    pub(crate) fn flow_dropper(&self) -> Option<FlowDropper> {
-        self.jobs.clone().map(FlowDropper)
+    pub(crate) fn flow_dropper(&self) -> FlowDropper {
+        FlowDropper(self.jobs.clone())
     }
 
     pub(crate) fn state(&self) -> std::sync::MutexGuard<'_, FirewallState> {
@@ -250,10 +248,8 @@ impl Firewall {
     }
 
     fn give(&self, job: Job) {
-        if let Some(jobs) = &self.jobs {
-            // Without the thread no result arrives. The engine then reports each block as unanswered.
-            let _ = jobs.send(job);
-        }
+        // Without the thread no result arrives. The engine then reports each block as unanswered.
+        let _ = self.jobs.send(job);
     }
 }
 
@@ -279,7 +275,7 @@ impl ForwardedBlock for FlowDropper {
 impl Drop for Firewall {
     fn drop(&mut self) {
         self.monitor = None;
-        drop(self.jobs.take());
+        self.give(Job::Stop);
         if let Some(thread) = self.thread.take() {
             // That thread has reported its own panic.
             drop(thread.join());

@@ -21,19 +21,19 @@ impl EventLoop {
         for key in self.daemon.needs_restart(&prepared.daemon) {
             crate::log::say(&format!("[daemon] {key} has changed; restart ctwarden to apply the change"));
         }
-        let protects = !prepared.engine.protect.is_empty();
-        if std::mem::replace(&mut self.protects, protects) && !protects {
-            crate::log::say("warning: the new configuration has no [[protect]]; no flow is protected now");
-        }
-        self.protected = prepared.protected;
         self.read_own_addresses();
-        self.never = NeverBanned::new(&self.protected, &self.own);
+        let never = NeverBanned::new(&prepared.protected, &self.own);
         let may_kill = |ready: &LoadedPlugin| {
             ready.spec.mode == Mode::Enforce && ready.spec.grants.kinds.contains(VerdictKind::Kill)
         };
         let kills = prepared.plugins.iter().any(may_kill);
         let mirrored = self.claiming.mirrored(prepared.mirrors, &prepared.sets);
-        self.firewall.configure(mirrored, kills, self.never.networks()).context("cannot fill the packet filter")?;
+        self.firewall.configure(mirrored, kills, never.networks()).context("cannot fill the packet filter")?;
+        (self.protected, self.never) = (prepared.protected, never);
+        let protects = !prepared.engine.protect.is_empty();
+        if std::mem::replace(&mut self.protects, protects) && !protects {
+            crate::log::say("warning: the new configuration has no [[protect]]; no flow is protected now");
+        }
         self.sets = prepared.sets;
         let claimed = self.claiming.fill(&self.sets);
         self.set_watch = set_watch;

@@ -123,8 +123,11 @@ impl ManagedTable {
         self.sets.iter().map(|(name, set)| (name, set.held.len(), set.members.held_back()))
     }
 
-    /// Takes the sets of a configuration. If only elements differ, the table stays. Without sets, a table of an earlier
-    /// configuration is removed.
+    /// Takes the sets of a configuration. If only elements differ, the table stays. If no set and no kill needs the
+    /// table, a table of an earlier configuration is removed.
+    ///
+    /// # Errors
+    /// The kernel refuses the table or its elements. The sets of before stay in force.
     pub(super) fn configure(
         &mut self,
         sets: Vec<(ManagedSet, Members)>,
@@ -132,25 +135,38 @@ impl ManagedTable {
         never: PrefixSet,
         now: Timestamp,
     ) -> Result<(), CommitError> {
-        self.kills = kills;
+        let new = sets.into_iter().map(|(ManagedSet { name, verdict }, members)| {
+            let held = self.sets.get(&name).map(|old| old.held.clone()).unwrap_or_default();
+            (name, MirroredSet { verdict, members, held })
+        });
+        let new = new.collect();
+        let before =
+            (std::mem::replace(&mut self.sets, new), std::mem::replace(&mut self.kills, kills), self.never.clone());
+        self.never = never;
+        self.find_held_back();
+        let configured = self.take_over(&before.0, now);
+        if configured.is_err() {
+            (self.sets, self.kills, self.never) = before;
+            // The kernel may have carried out a part.
+            if let Err(error) = self.check(now) {
+                crate::log::say(&format!("table inet ctwarden: {error}"));
+            }
+        }
+        configured
+    }
+
+    /// Brings the kernel from the sets of before to the present ones.
+    fn take_over(&mut self, before: &BTreeMap<SetName, MirroredSet>, now: Timestamp) -> Result<(), CommitError> {
         let kinds = |sets: &BTreeMap<SetName, MirroredSet>| {
             sets.iter().map(|(name, set)| (name.clone(), set.verdict)).collect::<Vec<_>>()
         };
-        let before = kinds(&self.sets);
-        let mut old = std::mem::take(&mut self.sets);
-        for (ManagedSet { name, verdict }, members) in sets {
-            let held = old.remove(&name).map(|old| old.held).unwrap_or_default();
-            self.sets.insert(name, MirroredSet { verdict, members, held });
-        }
-        self.never = never;
-        self.find_held_back();
         if !self.is_needed() {
-            return self.remove();
+            self.remove()
+        } else if self.description.is_none() || kinds(before) != kinds(&self.sets) {
+            self.rebuild(now)
+        } else {
+            self.renew_all(now)
         }
-        if self.description.is_none() || before != kinds(&self.sets) {
-            return self.rebuild(now);
-        }
-        self.renew_all(now)
     }
 
     /// Removes the table, if there is one.

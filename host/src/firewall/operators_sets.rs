@@ -20,13 +20,26 @@ pub(super) struct OperatorsSets {
 }
 
 impl OperatorsSets {
-    pub(super) fn new(sets: Box<Sets>, members: Members) -> Self {
-        Self { sets, members, held: Held::default() }
+    /// `before` are the sets of the same name in the configuration before. What the kernel holds is known from them, if
+    /// they are the same sets of the kernel.
+    pub(super) fn new(sets: Box<Sets>, members: Members, before: Option<&Self>) -> Self {
+        let before = before.filter(|before| before.sets.are_the_same(&sets));
+        let held = before.map(|before| before.held.clone()).unwrap_or_default();
+        Self { sets, members, held }
     }
 
-    /// Takes over what the kernel holds from the configuration before.
-    pub(super) fn take_over(&mut self, before: Self) {
-        self.held = before.held;
+    /// Whether these are the same sets of the kernel.
+    pub(super) fn are_the_same(&self, other: &Self) -> bool {
+        self.sets.are_the_same(&other.sets)
+    }
+
+    /// Removes all that ctwarden has added, because the set is not mirrored here any more.
+    pub(super) fn clear(mut self, now: Timestamp) -> Result<(), ChangeError> {
+        for family in FAMILIES {
+            let pieces: Vec<Piece> = self.held.pieces(family).collect();
+            self.carry_out(family, &pieces, &[], now)?;
+        }
+        Ok(())
     }
 
     /// `nlmsg_pid` of the notifications that changes of these sets cause.

@@ -245,7 +245,7 @@ fn the_packets_of_killed_flows_are_dropped_for_a_time() {
                 reply: tuple("2001:db8::2", "2001:db8::1", (80, 1000)),
             },
         ];
-        let mut dropper = world.0.flow_dropper().unwrap();
+        let mut dropper = world.0.flow_dropper();
         assert_eq!(dropper.block(&flows), Err(KillRefusal::NoSocket), "there is no table");
         world.0.configure(Vec::new(), true, none()).unwrap();
         assert_eq!(dropper.block(&flows), Ok(()));
@@ -261,5 +261,33 @@ fn the_packets_of_killed_flows_are_dropped_for_a_time() {
         assert_eq!(dropper.block(&flows), Ok(()), "a table that is gone comes back");
         let icmp = Tuple { layer4: ctwarden_model::Layer4::None, ..flows[0].original };
         assert_eq!(dropper.block(&[PerDirection { original: icmp, reply: icmp }]), Err(KillRefusal::NoSocket));
+    });
+}
+
+#[test]
+fn a_configuration_that_the_kernel_refuses_changes_nothing() {
+    in_own_namespace(|| {
+        nft("add table inet t; add set inet t small { type ipv4_addr; flags interval, timeout; size 1; }; \
+             add set inet t b4 { type ipv4_addr; flags interval, timeout; }");
+        let operators = |kernel: &str, claims: &[(&str, Option<u64>)]| MirroredSet {
+            mirror: Mirror::Operators(Box::new(Sets::open(&"inet t".parse().unwrap(), Some(kernel), None).unwrap())),
+            ..managed("theirs", &[], claims)
+        };
+        let mut world = firewall();
+        let ours = || managed("banned", &["192.0.2.0/24"], &[]);
+        world.0.configure(vec![ours(), operators("b4", &[("203.0.113.1", None)])], false, none()).unwrap();
+        let too_many = operators("small", &[("203.0.113.1", None), ("203.0.113.9", None)]);
+        let refused = world.0.configure(vec![too_many], false, none()).unwrap_err().to_string();
+        assert!(refused.contains("set small"), "{refused}");
+        assert!(world.0.mirrors(&name("banned")), "the sets of before stay in force");
+        assert_eq!(listed("banned4"), ["192.0.2.0/24"]);
+        change(&mut world, "banned", &[("198.51.100.7", Some(None))]).unwrap();
+        assert_eq!(listed("banned4"), ["192.0.2.0/24", "198.51.100.7"]);
+        assert!(nft("list set inet t b4").contains("203.0.113.1"));
+        // A set that is mirrored elsewhere takes its elements along.
+        nft("delete set inet t small; add set inet t small { type ipv4_addr; flags interval, timeout; }");
+        world.0.configure(vec![ours(), operators("small", &[("203.0.113.1", None)])], false, none()).unwrap();
+        assert!(nft("list set inet t small").contains("203.0.113.1"));
+        assert!(!nft("list set inet t b4").contains("203.0.113.1"));
     });
 }

@@ -81,9 +81,9 @@ impl Work {
                 None => inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
             match job {
+                Ok(Job::Stop) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(job) => self.carry_out(job),
                 Err(RecvTimeoutError::Timeout) => self.compare(),
-                Err(RecvTimeoutError::Disconnected) => return,
             }
         }
     }
@@ -139,6 +139,8 @@ impl Work {
                 let _ = answer.send(dropped);
             }
             Job::Touched(port, what) => self.suspect(port, what),
+            // The caller has handled this one.
+            Job::Stop => {}
         }
     }
 
@@ -149,28 +151,44 @@ impl Work {
         never: PrefixSet,
         now: Timestamp,
     ) -> Result<(), FirewallError> {
-        let mut managed = Vec::new();
-        let mut before = std::mem::take(&mut self.operators);
+        let (mut managed, mut operators) = (Vec::new(), BTreeMap::new());
         for MirroredSet { name, mirror, list, claims } in sets {
             let members = Members::new(list, claims);
             match mirror {
                 Mirror::Managed(verdict) => managed.push((ManagedSet { name, verdict }, members)),
                 Mirror::Operators(sets) => {
-                    let mut new = OperatorsSets::new(sets, members);
-                    if let Some(old) = before.remove(&name) {
-                        new.take_over(old);
-                    }
-                    self.operators.insert(name, new);
+                    let new = OperatorsSets::new(sets, members, self.operators.get(&name));
+                    operators.insert(name, new);
                 }
             }
         }
-        self.never = never.clone();
-        let mut configured = self.table.configure(managed, kills, never, now).map_err(FirewallError::from);
-        for (_, renewed) in self.renew_operators(now) {
-            configured = configured.and(renewed);
+        let mut configured = Ok(());
+        for sets in operators.values_mut() {
+            configured = configured.and(sets.renew(&never, now).map_err(FirewallError::from));
+        }
+        let configured = configured.and_then(|()| Ok(self.table.configure(managed, kills, never.clone(), now)?));
+        if configured.is_ok() {
+            self.never = never;
+            let before = std::mem::replace(&mut self.operators, operators);
+            self.leave(before, now);
+        } else {
+            // The kernel may have carried out a part.
+            self.suspects.operators.extend(self.operators.keys().cloned());
+            self.due = Some(Instant::now());
         }
         self.refresh();
         configured
+    }
+
+    /// Takes out of the operator's sets what ctwarden had added and does not mirror there any more.
+    fn leave(&self, before: BTreeMap<SetName, OperatorsSets>, now: Timestamp) {
+        for (name, old) in before {
+            if self.operators.get(&name).is_none_or(|new| !new.are_the_same(&old))
+                && let Err(error) = old.clear(now)
+            {
+                crate::log::say(&format!("set {name}: its networks stay in the nftables sets of before: {error}"));
+            }
+        }
     }
 
     fn renew_operators(&mut self, now: Timestamp) -> Vec<(SetName, Result<(), FirewallError>)> {

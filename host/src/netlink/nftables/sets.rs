@@ -138,6 +138,12 @@ impl Sets {
         handles.into_iter().flatten().any(|handle| named(&handle))
     }
 
+    /// Whether both name the same sets of the kernel.
+    pub(crate) fn are_the_same(&self, other: &Self) -> bool {
+        let place = |handle: &Option<SetHandle>| handle.as_ref().map(|at| (at.table.clone(), at.name.clone()));
+        place(&self.ipv4) == place(&other.ipv4) && place(&self.ipv6) == place(&other.ipv6)
+    }
+
     /// Whether there is a set for addresses of that family.
     pub(crate) fn holds(&self, family: Family) -> bool {
         self.handle(family).is_some()
