@@ -3,10 +3,7 @@
 use std::fmt::Display;
 use std::ops::Range;
 
-use ctwarden_model::{
-    DccpState, Family, Filter, Masked, PortRange, Prefix, PrefixSet, Protocol, SctpState, SecondsRange, Status,
-    TcpState, Zone,
-};
+use ctwarden_model::{Family, Filter, Masked, PortRange, Prefix, PrefixSet, Protocol, SecondsRange, Status, Zone};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -251,7 +248,7 @@ fn protocol_state(value: &Scalar, protocols: &[Protocol]) -> Result<u8, String> 
         }
         Scalar::Word(name) => name,
     };
-    let mut numbers: Vec<u8> = protocols.iter().filter_map(|protocol| state_of(*protocol, name)).collect();
+    let mut numbers: Vec<u8> = protocols.iter().filter_map(|protocol| protocol.state_number(name)).collect();
     numbers.sort_unstable();
     numbers.dedup();
     match numbers.as_slice() {
@@ -264,22 +261,14 @@ fn protocol_state(value: &Scalar, protocols: &[Protocol]) -> Result<u8, String> 
     }
 }
 
-fn state_of(protocol: Protocol, name: &str) -> Option<u8> {
-    let known = |number: &u8| match protocol {
-        Protocol::TCP => TcpState(*number).name(),
-        Protocol::SCTP => SctpState(*number).name(),
-        Protocol::DCCP => DccpState(*number).name(),
-        _ => None,
-    };
-    (0..=u8::MAX).find(|number| known(number).is_some_and(|known| known.eq_ignore_ascii_case(name)))
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::Path;
 
     use super::super::one_filter;
     use super::super::problem::Problems;
+    use ctwarden_model::TcpState;
+
     use super::*;
 
     fn read(text: &str) -> Result<Filter, Problems> {

@@ -78,6 +78,18 @@ impl Protocol {
         let named = NAMED.into_iter().find(|p| p.name().is_some_and(|n| n.eq_ignore_ascii_case(text)));
         named.or_else(|| text.parse().ok().map(Self))
     }
+
+    /// The number of a state of this protocol, by its name in any case. `None` if the protocol has no such state.
+    #[must_use]
+    pub fn state_number(self, name: &str) -> Option<u8> {
+        let known = |number: &u8| match self {
+            Self::TCP => TcpState(*number).name(),
+            Self::SCTP => SctpState(*number).name(),
+            Self::DCCP => DccpState(*number).name(),
+            _ => None,
+        };
+        (0..=u8::MAX).find(|number| known(number).is_some_and(|known| known.eq_ignore_ascii_case(name)))
+    }
 }
 
 impl FromStr for Protocol {
