@@ -8,10 +8,11 @@ use clap::{Args, ValueEnum};
 use ctwarden_builtins::{Builtin as Policy, HOW_TO_BUILD};
 use ctwarden_guest::{Limits, Runtime};
 use ctwarden_model::{Descriptor, VerdictKind};
+use ctwarden_rules::Needs;
 use serde_json::{Value, json};
 
 use super::out::Out;
-use crate::config::RuleGrants;
+use crate::config::{grant_keys, needed_kinds, needed_labels};
 use crate::plain_json;
 
 /// List the policies that are in the program, or print one
@@ -121,7 +122,7 @@ fn schema(descriptor: &Descriptor) -> Result<Value> {
 
 /// What is known about a builtin.
 enum Facts {
-    Rules(RuleGrants),
+    Rules(Needs),
     Component(Box<Descriptor>),
     /// The program was built without the component.
     Absent,
@@ -136,7 +137,7 @@ impl Facts {
                 let mistakes: Vec<String> = mistakes.iter().map(ToString::to_string).collect();
                 anyhow::anyhow!("the rule file of builtin:{name} is wrong: {}", mistakes.join("; "))
             })?;
-            return Ok(Self::Rules(RuleGrants::of(&rules)));
+            return Ok(Self::Rules(Needs::of(&rules)));
         }
         let Some(bytes) = policy.component() else { return Ok(Self::Absent) };
         // The component is part of this program, so it needs no separate process.
@@ -154,7 +155,7 @@ impl Facts {
     /// The grants, on one line.
     fn grants(&self) -> String {
         match self {
-            Self::Rules(grants) => format!("needs {}", grants.keys().join(", ")),
+            Self::Rules(needs) => format!("needs {}", grant_keys(needs).join(", ")),
             Self::Component(descriptor) => {
                 format!("needs, depending on its options, some of {}", kinds(descriptor).join(", "))
             }
@@ -170,16 +171,13 @@ impl Facts {
             "present": policy.component().is_some(),
         });
         let more = match self {
-            Self::Rules(grants) => {
-                let kinds: Vec<&str> = grants.kinds.iter().map(VerdictKind::name).collect();
-                json!({
-                    "needs": kinds,
-                    "mark-bits": format!("{:#x}", grants.mark_mask),
-                    "label-bits": (0..128_u8).filter(|bit| grants.label_bits >> bit & 1 == 1).collect::<Vec<_>>(),
-                    "block-sets": grants.block_sets,
-                    "address-sets": grants.read_sets,
-                })
-            }
+            Self::Rules(needs) => json!({
+                "needs": needed_kinds(needs),
+                "mark-bits": format!("{:#x}", needs.mark_mask),
+                "label-bits": needed_labels(needs),
+                "block-sets": needs.block_sets,
+                "address-sets": needs.read_sets,
+            }),
             Self::Component(descriptor) => {
                 let codes = descriptor.codes.iter();
                 json!({

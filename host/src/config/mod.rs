@@ -35,7 +35,7 @@ pub(crate) use resolved::{
     ComponentOrigin, Configuration, ControlGroup, Daemon, Destination, Limits, Mirror, OnFailure, OperatorsTable,
     Plugin, Protected, ReplicaUse,
 };
-pub(crate) use rule_grants::RuleGrants;
+pub(crate) use rule_grants::{grant_keys, needed_kinds, needed_labels};
 pub(crate) use schema::check_against_schema;
 
 use crate::trusted_path;

@@ -3,12 +3,12 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use ctwarden_rules::Rules;
+use ctwarden_rules::{Needs, Rules};
 
 use super::plugin_source::read_rules;
 use super::problem::{Problem, Problems};
 use super::resolved::Configuration;
-use super::rule_grants::{RuleGrants, quoted};
+use super::rule_grants::{grant_keys, quoted};
 use super::{FILE_MAX, load, load_bytes, resolve};
 use crate::trusted_path;
 
@@ -58,15 +58,15 @@ fn text_of_rules(file: &Path) -> Result<Option<String>, Problems> {
 
 /// A configuration that has only these rules.
 fn around(file: &Path, rules: &Rules) -> String {
-    let grants = RuleGrants::of(rules);
+    let needs = Needs::of(rules);
     let mut text = String::new();
-    for set in grants.read_sets.union(&grants.block_sets) {
-        let firewall = if grants.block_sets.contains(set) { "firewall = true\n" } else { "" };
+    for set in needs.read_sets.union(&needs.block_sets) {
+        let firewall = if needs.block_sets.contains(set) { "firewall = true\n" } else { "" };
         // Writing into a text cannot fail.
         let _ = write!(text, "[sets.{}]\n{firewall}", quoted(set));
     }
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let keys = grants.keys().join("\n");
+    let keys = grant_keys(&needs).join("\n");
     let rules = quoted(&name);
     let _ = write!(
         text,

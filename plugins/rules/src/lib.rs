@@ -12,7 +12,7 @@ mod tools;
 
 use std::time::Duration;
 
-use ctwarden_rules::{Judge, Lookup, Rule, Rules, Source, Then, Tools};
+use ctwarden_rules::{Judge, Lookup, Rule, Rules, Source, Tools};
 use ctwarden_sdk::prelude::*;
 
 pub use crate::config::Config;
@@ -117,23 +117,6 @@ impl RulesPolicy {
         }
         verdicts
     }
-}
-
-/// Returns the kinds of verdicts that a rule needs.
-fn kinds_of(then: &Then) -> Vec<VerdictKind> {
-    [
-        (then.delete, VerdictKind::Delete),
-        (then.kill, VerdictKind::Kill),
-        (then.mark.is_some(), VerdictKind::Mark),
-        (then.labels.is_some(), VerdictKind::Labels),
-        (then.timeout.is_some(), VerdictKind::Timeout),
-        (then.block.is_some(), VerdictKind::Block),
-        (then.alert.is_some(), VerdictKind::Alert),
-        (then.log, VerdictKind::Log),
-    ]
-    .into_iter()
-    .filter_map(|(needed, kind)| needed.then_some(kind))
-    .collect()
 }
 
 export!(RulesPolicy);

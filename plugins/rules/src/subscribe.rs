@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use ctwarden_rules as rules;
-use ctwarden_rules::{Measure, Rules};
+use ctwarden_rules::{Measure, Needs, Rules};
 use ctwarden_sdk::prelude::*;
 
-use crate::kinds_of;
+use crate::RulesPolicy;
 
 /// Shortest and longest time between two sweeps for rules that count bytes or packets.
 const SWEEPS: (u32, u32) = (10, 300);
@@ -17,32 +17,23 @@ pub(crate) fn subscription(rules: &Rules) -> Subscription {
         rules.rules().iter().flat_map(|rule| rule.kinds()).map(|kind| self::kind(*kind)).collect();
     kinds.sort_unstable();
     kinds.dedup();
-    let mut needs: Vec<VerdictKind> = rules.rules().iter().flat_map(|rule| kinds_of(rule.then())).collect();
-    let reads = rules.reads();
-    if !reads.is_empty() && kinds.contains(&Kind::Row) {
-        needs.push(VerdictKind::Sweep);
-    }
-    needs.sort_unstable();
-    needs.dedup();
+    let Needs { kinds: verdicts, mark_mask, label_bits, block_sets, read_sets } = Needs::of(rules);
+    let needs: Vec<VerdictKind> =
+        RulesPolicy::WANTS.iter().copied().filter(|kind| verdicts.contains(kind.name())).collect();
     let mut subscription = Subscription::to(&kinds).needs(needs).sweep_every(sweep_every(rules));
     for filter in filters(rules) {
         subscription = subscription.only(filter);
     }
-    for set in reads {
+    for set in &read_sets {
         subscription = subscription.set(set);
     }
     for rule in rules.rules() {
         subscription = subscription.code(rule.name());
     }
-    for then in rules.rules().iter().map(rules::Rule::then) {
-        subscription = subscription.changes_mark(then.mark.map_or(0, |mark| mark.mask()));
-        if let Some((set, clear)) = then.labels {
-            let bits = (0..128_u8).filter(|bit| (set | clear).checked_shr(u32::from(*bit)).unwrap_or(0) & 1 == 1);
-            subscription = subscription.changes_labels(bits);
-        }
-        if let Some(block) = &then.block {
-            subscription = subscription.blocks_in(&block.set);
-        }
+    let labels = (0..128_u8).filter(|bit| label_bits.checked_shr(u32::from(*bit)).unwrap_or(0) & 1 == 1);
+    subscription = subscription.changes_mark(mark_mask).changes_labels(labels);
+    for set in &block_sets {
+        subscription = subscription.blocks_in(set);
     }
     // After a change of a set, the host finds the flows of its addresses at once.
     let selects = rules.rules().iter().any(|rule| rule.member_of().is_some() && sweeps_for(rule));
