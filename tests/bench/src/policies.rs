@@ -40,7 +40,7 @@ pub(crate) fn bundled(options: &Options, entries: u64) -> Result<String> {
     Ok(format!("{ban}{cap}{mark}"))
 }
 
-/// Ten rules, of which none changes a flow: the bit of the mark is 0 already.
+/// Ten rules that change no flow: the bit of the mark is 0 already.
 pub(crate) fn ten_rules(options: &Options) -> Result<String> {
     let conditions = [
         "when = 'flow.dst_port == 22'",
