@@ -10,6 +10,7 @@
 mod asking;
 mod banning;
 mod blocking;
+mod bundling;
 mod capping;
 mod changing;
 mod claiming;

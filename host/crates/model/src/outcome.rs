@@ -78,7 +78,7 @@ pub enum BlockRefusal {
     #[error("its nftables sets hold no services; block all traffic, or use a set with firewall = true")]
     NoServices,
     /// The configuration names no nftables set for the network's family.
-    #[error("no nftables set is named for addresses of its family; name one in [block]")]
+    #[error("no nftables set is named for addresses of its family; name one in [sets]")]
     NoSetForFamily,
     /// The nftables set was created again with another type. The text says what is wrong with it.
     #[error("the nftables set {0}")]
