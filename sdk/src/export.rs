@@ -241,7 +241,7 @@ macro_rules! __expectations {
 
         #[cfg(target_family = "wasm")]
         const _: () = {
-            #[allow(dead_code)]
+            #[allow(dead_code, reason = "the linker puts it into the component")]
             #[unsafe(link_section = "component-type:ctwarden-sdk:plugin-with-expectations")]
             static DESCRIPTION: [u8; $crate::bindings::EXPECTATIONS.len()] =
                 $crate::bindings::section($crate::bindings::EXPECTATIONS);
@@ -269,7 +269,7 @@ macro_rules! __outcomes {
 
         #[cfg(target_family = "wasm")]
         const _: () = {
-            #[allow(dead_code)]
+            #[allow(dead_code, reason = "the linker puts it into the component")]
             #[unsafe(link_section = "component-type:ctwarden-sdk:plugin-with-outcomes")]
             static DESCRIPTION: [u8; $crate::bindings::OUTCOMES.len()] =
                 $crate::bindings::section($crate::bindings::OUTCOMES);

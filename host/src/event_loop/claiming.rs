@@ -36,7 +36,7 @@ pub(crate) struct Claiming {
 
 /// Who waits for a change.
 enum Whom {
-    /// A client, with what it is told of each network.
+    /// A client, and the answer for each network.
     Client(oneshot::Sender<Response>, Vec<ChangedNetwork>),
     Policy(EffectId),
     Nobody,

@@ -1,7 +1,7 @@
 //! A copy of a file in memory that nobody can change any more, to be mapped.
 //!
-//! A file itself must not be mapped: whoever shortens it while it is mapped ends the daemon with SIGBUS, and `cp` over an
-//! old database does just that.
+//! The daemon never maps the file itself. A program that shortens a mapped file ends the daemon with SIGBUS, and `cp` over
+//! an old database shortens the file.
 
 use std::fs::File;
 use std::io::{self, Read};

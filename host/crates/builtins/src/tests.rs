@@ -1,3 +1,5 @@
+//! The builtins that the program has, against the folders that they come from.
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;

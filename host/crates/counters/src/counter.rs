@@ -164,7 +164,7 @@ impl<T: Tally> Counter<T> {
         self.len() == 0
     }
 
-    /// Memory in bytes.
+    /// Bytes that the counter takes now, with those of its keys.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.slots.bytes() + self.index.bytes() + self.heap

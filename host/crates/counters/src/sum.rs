@@ -13,7 +13,7 @@ const PLACES: usize = SUB_WINDOWS as usize;
 /// Heap memory of the earlier amounts, with 16 bytes of the allocator.
 const BYTES: usize = size_of::<[u64; PLACES]>() + 16;
 
-/// Amounts by sub-window.
+/// The amounts of one key over the window, one for each sub-window.
 #[derive(Debug, Default)]
 pub struct Sum {
     /// Amount of the latest sub-window.

@@ -21,7 +21,7 @@ pub enum Format {
     Ipset,
     /// Output of `nft -j list set` or `nft -j list ruleset`.
     Nft,
-    /// A MaxMind database.
+    /// The binary format of MaxMind's databases, version 2.
     Mmdb,
 }
 

@@ -55,7 +55,7 @@ impl From<Damage> for Stop {
     }
 }
 
-/// Reads a database.
+/// Returns the networks of a database, with the value of the field that `reading` names.
 pub(crate) fn read(bytes: &[u8], reading: &Reading) -> Result<List, Finding> {
     if let Some(key) = reading.key_of_text() {
         let fix = "goes with lists of text; remove the key";

@@ -145,7 +145,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     println!("mean of the {} conditions: {:.1} ns", RULES.len(), sum / RULES.len() as f64);
 
-    // The whole judge, with rules of which none applies, so that no verdict is built.
+    // The whole judge. No rule applies, so the judge builds no verdict.
     let never = "on = ['update']\nthen = 'log'\n";
     for more in [never, "on = ['new']\nthen = { mark = '0/0' }\n"] {
         let text: String = RULES.iter().map(|written| rule(written, more)).collect();

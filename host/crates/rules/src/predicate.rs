@@ -199,7 +199,8 @@ impl Predicate {
         }
     }
 
-    /// Joins parts of which one with the value `decides` decides: false for "all", true for "any".
+    /// The value of several parts together. A part with the value `decides` decides alone: false for "all", true for
+    /// "any".
     fn join(parts: &[Self], decides: bool, flow: &Flow, source: &mut impl Source) -> Option<bool> {
         let mut unknown = false;
         for part in parts {

@@ -79,7 +79,7 @@ impl Rule {
         &self.reads
     }
 
-    /// Returns sets of which one must have an address of the flow. `None` if the rule also applies to other flows.
+    /// Returns the sets of the rule, if the rule applies only to flows with an address in one of these sets.
     #[must_use]
     pub fn member_of(&self) -> Option<&[String]> {
         self.member_of.as_deref()

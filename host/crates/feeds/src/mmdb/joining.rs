@@ -30,7 +30,7 @@ impl Branch {
         Prefix::new(address, self.length).ok()
     }
 
-    /// The network of which these are the two halves.
+    /// The network whose first half is this network and whose second half is `second`.
     fn joined(self, second: Self) -> Option<Self> {
         let length = self.length.checked_sub(1)?;
         let half = 1_u128 << 127 >> length;

@@ -1,3 +1,5 @@
+//! Examples of ranges, and the comparison of ranges with single addresses.
+
 use core::net::Ipv4Addr;
 
 use proptest::prelude::*;
