@@ -141,7 +141,8 @@ impl Work {
     }
 }
 
-/// Splits effects into parts that are sent together: kills or other effects, up to the limit of one send. The outcomes of one part are reported before the next part begins, so the loop and the kernel work at the same time.
+/// Splits effects into parts that are sent together: kills or other effects, up to the limit of one send. The outcomes of
+/// one part are reported before the next part begins, so the loop and the kernel work at the same time.
 fn parts(effects: &[(EffectId, Granted<Effect>)]) -> impl Iterator<Item = &[(EffectId, Granted<Effect>)]> {
     effects
         .chunk_by(|(_, a), (_, b)| is_kill(a.get()) == is_kill(b.get()))

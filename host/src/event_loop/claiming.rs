@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ctwarden_engine::{Ack, Granted};
 use ctwarden_model::{BlockRefusal, ChangedSet, Effect, EffectId, Member, SetName};
@@ -30,8 +30,22 @@ pub(crate) struct Claiming {
     store: ClaimStore,
     /// Changes that the packet filter carries out.
     pending: BTreeMap<FirewallTicket, Pending>,
-    /// Changes by policies that are not on the disk yet.
-    unwritten: Arc<AtomicUsize>,
+    unwritten: Arc<Unwritten>,
+}
+
+/// Changes by policies that are perhaps not on the disk.
+#[derive(Default)]
+struct Unwritten {
+    /// Changes whose commit has no result yet.
+    open: AtomicUsize,
+    /// Whether the last commit failed. Its rows go with the next one.
+    failed: AtomicBool,
+}
+
+impl Unwritten {
+    fn is_nothing(&self) -> bool {
+        self.open.load(Ordering::Acquire) == 0 && !self.failed.load(Ordering::Acquire)
+    }
 }
 
 /// Who waits for a change.
@@ -94,12 +108,14 @@ impl Claiming {
 
     /// Sends an answer once everything that policies claimed before is on the disk.
     pub(super) fn answer_after_commit(&self, answer: oneshot::Sender<Response>, response: Response) {
-        if self.unwritten.load(Ordering::Acquire) == 0 {
+        if self.unwritten.is_nothing() {
             // An error means that the client has disconnected and needs no answer.
             let _ = answer.send(response);
             return;
         }
+        let unwritten = Arc::clone(&self.unwritten);
         let committed = move |written: Result<(), String>| {
+            unwritten.failed.store(written.is_err(), Ordering::Release);
             let _ = answer.send(match written {
                 Ok(()) => response,
                 Err(why) => Response::Error(not_on_disk(&why)),
@@ -113,9 +129,10 @@ impl Claiming {
             return;
         }
         let unwritten = Arc::clone(&self.unwritten);
-        unwritten.fetch_add(1, Ordering::AcqRel);
+        unwritten.open.fetch_add(1, Ordering::AcqRel);
         let committed = move |written: Result<(), String>| {
-            unwritten.fetch_sub(1, Ordering::AcqRel);
+            unwritten.failed.store(written.is_err(), Ordering::Release);
+            unwritten.open.fetch_sub(1, Ordering::AcqRel);
             if let Err(why) = written {
                 crate::log::say(&format!("claims on address sets are not on the disk: {why}"));
             }

@@ -232,7 +232,7 @@ impl Work {
                 self.suspects.managed = true;
                 self.suspects.operators.extend(self.operators.keys().cloned());
             }
-            Touched::Object { table, name, .. } => {
+            Touched::Object { table, name } => {
                 self.suspects.managed |= table == TABLE;
                 let touched = self.operators.iter().filter(|(_, sets)| sets.may_be_at(&table, name.as_deref()));
                 self.suspects.operators.extend(touched.map(|(name, _)| name.clone()));

@@ -6,6 +6,7 @@
 mod element;
 mod interval;
 pub(crate) mod managed;
+pub(crate) mod notifications;
 mod set_kind;
 mod sets;
 

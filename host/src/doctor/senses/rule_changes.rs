@@ -1,24 +1,20 @@
 //! Notifications of nftables: whether a rule that mutes entries was loaded, or any rule has changed.
 //!
-//! The kernel sends the notifications before a program that loads rules ends. So a reader of all notifications knows every
-//! rule that was loaded before, even a rule that is already removed. Changes of sets come with every ban and say nothing
+//! A reader of all notifications knows every rule that was loaded before, even a rule that is already removed. Changes of sets come with every ban and say nothing
 //! about rules.
 
 use std::io;
 
-use ctwarden_netlink::{NetlinkSocket, OpenError, Protocol, Read};
-use ctwarden_wire::{Messages, MulticastGroup};
+use ctwarden_netlink::OpenError;
 
 use super::super::netfilter;
 use super::super::tracking::mutes;
+use crate::netlink::nftables::notifications::{Heard, Notifications};
 
-/// `NFNL_SUBSYS_NFTABLES` and its messages (linux/netfilter/nf_tables.h): `NFT_MSG_NEWRULE`, and those that change no rule:
-/// `NFT_MSG_NEWSET`, `NFT_MSG_DELSET`, `NFT_MSG_NEWSETELEM`, `NFT_MSG_DELSETELEM` and `NFT_MSG_NEWGEN`.
-const SUBSYSTEM: u16 = 10;
+/// Messages of nftables (linux/netfilter/nf_tables.h): `NFT_MSG_NEWRULE`, and those that change no rule: `NFT_MSG_NEWSET`,
+/// `NFT_MSG_DELSET`, `NFT_MSG_NEWSETELEM`, `NFT_MSG_DELSETELEM` and `NFT_MSG_NEWGEN`.
 const NEW_RULE: u16 = 6;
 const NO_RULES: [u16; 5] = [9, 11, 12, 14, 15];
-/// Length of `struct nfgenmsg`.
-const HEAD: usize = 4;
 /// Room for the notifications of some 300,000 elements of sets, which may come at once. The kernel uses this memory only
 /// while they wait.
 const RECEIVE_BUFFER: usize = 64 << 20;
@@ -38,46 +34,36 @@ pub(crate) struct RuleNews {
 }
 
 pub(crate) struct RuleChanges {
-    socket: NetlinkSocket,
+    notifications: Notifications,
 }
 
 impl RuleChanges {
     pub(crate) fn listen() -> Result<Self, OpenError> {
-        let socket = NetlinkSocket::open(Protocol::Netfilter)?;
-        socket.size_receive_buffer(RECEIVE_BUFFER)?;
-        socket.join(MulticastGroup::NFTABLES)?;
-        Ok(Self { socket })
+        Ok(Self { notifications: Notifications::listen(RECEIVE_BUFFER)? })
     }
 
     pub(crate) fn read(&mut self) -> io::Result<RuleNews> {
         let mut told = RuleNews::default();
         for _ in 0..READS {
-            match self.socket.read()? {
-                Read::Nothing => return Ok(told),
-                Read::Overrun => told = RuleNews { changed: true, mutes: true, ..told },
-                Read::Bytes => hear(self.socket.bytes(), &mut told),
+            if !self.notifications.read(|heard| take(heard, &mut told))? {
+                return Ok(told);
             }
         }
         Ok(RuleNews { more: true, ..told })
     }
 }
 
-/// Evaluates the notifications of one read. An unreadable notification may be anything, so it counts as a change.
-fn hear(bytes: &[u8], told: &mut RuleNews) {
-    for message in Messages::new(bytes) {
-        let Ok(message) = message else {
-            *told = RuleNews { changed: true, mutes: true, ..*told };
-            return;
-        };
-        let [subsystem, kind] = [message.header.kind >> 8, message.header.kind & 0xff];
-        if subsystem != SUBSYSTEM || NO_RULES.contains(&kind) {
-            continue;
-        }
-        told.changed = true;
-        if kind == NEW_RULE {
-            let family = message.payload.first().copied().unwrap_or_default();
-            let attributes = message.payload.get(HEAD..).unwrap_or_default().to_vec();
-            told.mutes |= mutes(&netfilter::DumpedObject { family, attributes });
+/// Evaluates a notification. What cannot be read may be anything, so it counts as a change.
+fn take(heard: Heard<'_>, told: &mut RuleNews) {
+    match heard {
+        Heard::Anything => *told = RuleNews { changed: true, mutes: true, ..*told },
+        Heard::Change(change) if NO_RULES.contains(&change.message) => {}
+        Heard::Change(change) => {
+            told.changed = true;
+            if change.message == NEW_RULE {
+                let attributes = change.attributes.to_vec();
+                told.mutes |= mutes(&netfilter::DumpedObject { family: change.family, attributes });
+            }
         }
     }
 }
@@ -85,6 +71,7 @@ fn hear(bytes: &[u8], told: &mut RuleNews) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::netlink::nftables::notifications::hear;
     use crate::witness::{in_own_namespace, nft};
 
     const MUTES: RuleNews = RuleNews { changed: true, mutes: true, more: false };
@@ -122,7 +109,7 @@ mod tests {
     #[test]
     fn what_cannot_be_read_may_be_anything() {
         let mut told = RuleNews::default();
-        hear(&[7; 5], &mut told);
+        hear(&[7; 5], |heard| take(heard, &mut told));
         assert_eq!(told, MUTES);
     }
 
@@ -132,7 +119,7 @@ mod tests {
         message.extend((1_u16 << 8 | NEW_RULE).to_ne_bytes());
         message.resize(20, 0);
         let mut told = RuleNews::default();
-        hear(&message, &mut told);
+        hear(&message, |heard| take(heard, &mut told));
         assert_eq!(told, RuleNews::default());
     }
 }
