@@ -12,7 +12,7 @@ use crate::set_file::{Networks, Results, Shortest, Version};
 pub(crate) struct AddressSet {
     /// The networks of the file or of the configuration; `None` until a good list was read.
     pub(crate) networks: Option<Networks>,
-    /// The networks that people and programs claim.
+    /// The networks that people, programs and policies claim.
     claimed: Networks,
     /// All networks of the set; `None` if there is neither a good list nor a claim.
     all: Option<Networks>,
@@ -54,7 +54,7 @@ impl AddressSet {
         Self { file: Some(file), refused: Some(refusal), ..Self::default() }
     }
 
-    /// All networks of the set: those of its list, and those that people and programs claim.
+    /// All networks of the set: those of its list, and those that people, programs and policies claim.
     pub(crate) const fn all(&self) -> Option<&Networks> {
         self.all.as_ref()
     }

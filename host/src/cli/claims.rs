@@ -1,4 +1,4 @@
-//! `ctwarden claims`: what people and programs have added to an address set of the running daemon.
+//! `ctwarden claims`: what people, programs and policies have added to an address set of the running daemon.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use super::{Socket, UNEXPECTED};
 use crate::control::{ClaimReport, ClaimsOfSet, ClaimsReport, Client, Request, Response};
 use crate::plain_json;
 
-/// Show what people and programs added to an address set
+/// Show what people, programs and policies added to an address set
 #[derive(Args)]
 pub(super) struct Claims {
     #[command(flatten)]

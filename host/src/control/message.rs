@@ -24,7 +24,7 @@ pub(crate) enum Request {
     Add(AddToSet),
     /// Removes networks from an address set.
     Remove(RemoveFromSet),
-    /// Requests the claims of people and programs on an address set.
+    /// Requests the claims of people, programs and policies on an address set.
     Claims(ClaimsOfSet),
 }
 
@@ -115,7 +115,7 @@ pub(crate) struct ChangedNetwork {
     pub done: bool,
 }
 
-/// The claims of people and programs on one address set.
+/// The claims of people, programs and policies on one address set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct ClaimsReport {
     /// By network, the wider first; IPv4 before IPv6.
