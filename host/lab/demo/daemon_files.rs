@@ -85,6 +85,7 @@ either = ["{MANAGEMENT}"]
 
 [sets.banned]
 file = "banned.txt"
+allow-empty = true
 table = "{TABLE}"
 ipv4 = "{BLOCKED_IPV4}"
 ipv6 = "{BLOCKED_IPV6}"

@@ -43,7 +43,7 @@ impl Policy for BanFollower {
         ReasonCode::new("unbanned", "A message ended the ban of the network."),
         ReasonCode::new("asked", "A message asked for the end of the flows."),
         ReasonCode::new("set-changed", "A set changed, and flows of its addresses are looked for."),
-        ReasonCode::new("set", "A set cannot be read, so its bans have no effect."),
+        ReasonCode::new("set", "A set cannot be looked up, so the flows of its addresses are not ended."),
     ];
 
     fn configure(config: Config, _: Timestamp) -> Result<Self, Refusal> {
@@ -146,7 +146,7 @@ impl BanFollower {
                     }
                 }
                 Err(refusal) => {
-                    let title = format!("bans of set {set} have no effect: {}", refusal.as_str());
+                    let title = format!("flows of set {set} are not ended: {}", refusal.as_str());
                     verdicts.push(alert(title).severity(Severity::Error).key(format!("set {set}")).because("set", ""));
                 }
             }

@@ -157,7 +157,7 @@ fn a_set_that_cannot_be_read_is_told_and_the_rest_goes_on() {
     let mut policy: Harness<BanFollower> = host.start(json!({ "sets": ["lost", "banned"] })).unwrap();
     let answer = policy.event(ssh("203.0.113.7"));
     assert_eq!(answer.kinds(), [VerdictKind::Alert, VerdictKind::Delete]);
-    assert_eq!(answer.lines()[0], "alert \"bans of set lost have no effect: there is no set \"lost\"\": set");
+    assert_eq!(answer.lines()[0], "alert \"flows of set lost are not ended: there is no set \"lost\"\": set");
 }
 
 #[test]
