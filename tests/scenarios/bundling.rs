@@ -1,12 +1,19 @@
 //! Policies that are in the program: named in a configuration, listed, and rules of the operator's own.
 
-use ctwarden_tests::{Policy, Scene, eventually, insert, table};
+use ctwarden_tests::{Said, Scene, ctwarden, eventually, insert, table};
 
 const NO_TELNET: &str = "[[rule]]\nname = \"no-telnet\"\nmatch = { protocols = [\"udp\"], dst-ports = [23] }\n\
      then = { delete = true }\n";
 
 fn plugin(name: &str, lines: &str) -> String {
     format!("[[plugin]]\nname = \"{name}\"\nmode = \"enforce\"\n{lines}\n")
+}
+
+/// Runs `ctwarden builtin WORDS`.
+fn builtin(words: &[&str]) -> Said {
+    let mut command = ctwarden();
+    command.arg("builtin").args(words);
+    Said::of(command, "")
 }
 
 fn begin(port: u16) {
@@ -59,13 +66,12 @@ fn a_name_that_is_none_gets_the_nearest_one_and_the_list_has_them_all() {
     scene.configure(plugin("scan", "use = \"builtin:prot-scan\"\nallow = [\"alert\"]"));
     let told = scene.verb("check").failed();
     assert!(told.contains("there is no builtin \"prot-scan\"; did you mean builtin:port-scan?"), "{told}");
-    scene.configure(Policy::scripted(&[]));
-    let list = scene.verb("builtin list").good();
+    let list = builtin(&["list"]).good();
     for name in ["ban-follower", "connection-cap", "dns-tunnel", "port-scan", "session-log", "wan-failover"] {
         assert!(list.lines().any(|line| line.starts_with(name)), "{name} is not in {list}");
     }
     assert!(!list.contains("was built without"), "{list}");
-    let shown = scene.verb("builtin show dns-tunnel").good();
+    let shown = builtin(&["show", "dns-tunnel"]).good();
     assert!(shown.starts_with("# dns-tunnel: ") && shown.contains("[[rule]]"), "{shown}");
-    assert!(scene.verb("builtin show nothing").failed().contains("nothing"));
+    assert!(builtin(&["show", "nothing"]).failed().contains("nothing"));
 }
