@@ -54,7 +54,7 @@ pub struct Found<'a> {
     pub note: &'a Note,
 }
 
-/// A claim that [`AddressSet::expire`] removed.
+/// A claim that [`AddressSet::expire`] or [`AddressSet::evict`] removed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     pub member: Member,
@@ -255,6 +255,22 @@ impl AddressSet {
             }
         }
         ended
+    }
+
+    /// Removes and returns up to `most` claims of a source: those that end first. Claims without an end stay.
+    pub fn evict(&mut self, source: &Source, most: usize) -> Vec<Ended> {
+        let Some(id) = self.sources.find(source) else { return Vec::new() };
+        let of_source = self.networks.iter().flat_map(|(network, claims)| {
+            let ending = claims.all().iter().filter(|claim| claim.source == id && claim.until != Second::NEVER);
+            ending.map(move |claim| (claim.until, Member::with(network, claim.service)))
+        });
+        let mut ending: Vec<(Second, Member)> = of_source.collect();
+        ending.sort_unstable();
+        let evicted = ending.into_iter().take(most).filter_map(|(_, member)| {
+            let claim = self.remove(source, member)?;
+            Some(Ended { member, source: source.clone(), claim })
+        });
+        evicted.collect()
     }
 
     /// Keeps the claims on a network for which `keep` holds, and returns the others.

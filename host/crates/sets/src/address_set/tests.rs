@@ -50,6 +50,22 @@ fn a_network_stays_while_any_source_claims_it() {
 }
 
 #[test]
+fn the_claims_of_one_source_that_end_first_go_first() {
+    let mut set = AddressSet::new();
+    let policy = Source::Plugin(ctwarden_model::PluginName::new("port-scan").unwrap());
+    for (address, until) in [("192.0.2.1", Some(90)), ("192.0.2.2", None), ("192.0.2.3", Some(60))] {
+        set.add(&policy, network(address), claim(until));
+    }
+    set.add(&policy, web("192.0.2.3"), claim(Some(30)));
+    set.add(&OPERATOR(), network("192.0.2.3"), claim(Some(10)));
+    let evicted: Vec<_> = set.evict(&policy, 2).into_iter().map(|evicted| evicted.member).collect();
+    assert_eq!(evicted, [web("192.0.2.3"), network("192.0.2.3")]);
+    assert_eq!(longest(&set, "192.0.2.3", 0).unwrap(), "192.0.2.3 by alice", "the claims of others stay");
+    assert_eq!(set.evict(&policy, 9).len(), 1, "what has no end stays");
+    assert_eq!((set.evict(&policy, 9).len(), set.claims_of(&policy)), (0, 1));
+}
+
+#[test]
 fn a_wider_network_and_a_narrower_one_do_not_take_each_other_away() {
     let mut set = AddressSet::new();
     set.add(&OPERATOR(), network("198.51.100.0/24"), claim(None));
