@@ -5,11 +5,14 @@
 //! filter and to the sets that plugins read.
 
 mod store;
+mod told;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use ctwarden_model::{Block, PluginName, PolicyBlock, PolicyUnblock, Prefix, Service, SetName, Timestamp};
+use ctwarden_model::{
+    Block, ClaimsChangeKind, PluginName, PolicyBlock, PolicyUnblock, Prefix, Service, SetName, Timestamp,
+};
 use ctwarden_sets::{Added, AddressSet, Claim, Member, Source};
 
 use crate::control::{AddToSet, ChangedNetwork, RemoveFromSet};
@@ -19,9 +22,14 @@ use crate::set_file::{Networks, Shortest, parse_line};
 use crate::sinks::Rfc3339;
 
 pub(crate) use store::{ClaimRow, ClaimStore, ClaimStoreError};
+pub(crate) use told::Told;
 
 /// Claims of all sets together: as many networks as a large list has, in at most a hundred megabytes.
 const MOST: usize = 1_000_000;
+/// Claims of one policy together: an attacker who makes a policy block must not fill the sets for everyone. If a policy has
+/// so many, those that end first make room for later ones, this many at once.
+const POLICY_MOST: usize = 100_000;
+const EVICTED_AT_ONCE: usize = POLICY_MOST / 100;
 /// Claims that end are removed in steps of so many networks, because a step delays the loop.
 const ENDS_AT_ONCE: usize = 10_000;
 /// Longest name of a source, and longest reason or value, in bytes.
@@ -39,6 +47,8 @@ pub(crate) struct ClaimChange {
     pub(crate) networks: BTreeMap<SetName, Vec<(Prefix, Option<String>)>>,
     /// The members of each set whose claims have changed, with their latest end now.
     pub(crate) members: BTreeMap<SetName, Vec<(Member, LatestEnd)>>,
+    /// What the records say.
+    pub(crate) told: Told,
 }
 
 /// What a set accepts.
@@ -150,6 +160,7 @@ impl Claims {
             };
             change.line(member, text, true);
             if is_changed {
+                change.told.note(&name, &source, ClaimsChangeKind::Added, member, &claim);
                 change.claimed(&name, set, &source, member, now);
             }
         }
@@ -180,14 +191,17 @@ impl Claims {
             } else {
                 vec![asked.clone()]
             };
-            let removed: Vec<Source> = sources.into_iter().filter(|of| set.remove(of, member).is_some()).collect();
-            for source in &removed {
+            let mut removed = false;
+            for source in &sources {
+                let Some(claim) = set.remove(source, member) else { continue };
+                removed = true;
+                change.told.note(&name, source, ClaimsChangeKind::Removed, member, &claim);
                 change.claimed(&name, set, source, member, now);
             }
             let holders = holders(set, listed, member, now);
-            let did = if removed.is_empty() { "was not claimed" } else { "removed" };
+            let did = if removed { "removed" } else { "was not claimed" };
             let (text, done) = match holders.as_slice() {
-                [] if removed.is_empty() => ("is not in the set".to_owned(), true),
+                [] if !removed => ("is not in the set".to_owned(), true),
                 [] => ("removed".to_owned(), true),
                 [one] => (format!("{did}, but stays in the set: {one}"), false),
                 [one, others @ ..] => (format!("{did}, but stays in the set: {one} and {} more", others.len()), false),
@@ -197,17 +211,27 @@ impl Claims {
         Ok(change)
     }
 
-    /// Adds the claim of a policy. Returns `None` if the sets have no room.
+    /// Adds the claim of a policy. If the policy has too many, those of this set that end first go. Returns `None` if that
+    /// makes no room.
     pub(crate) fn block(&mut self, effect: &PolicyBlock, now: Timestamp) -> Option<ClaimChange> {
-        if self.total() >= MOST {
-            return None;
-        }
         let PolicyBlock { policy, block: Block { set: name, network, service, seconds }, reason } = effect;
         let until = seconds.map(|seconds| later(now, Duration::from_secs(seconds.into())));
         let claim = Claim::new(now, until, "", &cut(reason));
         let (source, member) = (Source::Plugin(policy.clone()), member_of(*network, *service));
-        let set = self.sets.entry(name.clone()).or_default();
         let mut change = ClaimChange::default();
+        let of_policy: usize = self.sets.values().map(|set| set.claims_of(&source)).sum();
+        let is_full = of_policy >= POLICY_MOST || self.total() >= MOST;
+        let set = self.sets.entry(name.clone()).or_default();
+        if is_full {
+            let evicted = set.evict(&source, EVICTED_AT_ONCE);
+            if evicted.is_empty() {
+                return None;
+            }
+            for evicted in evicted {
+                change.told.note(name, &source, ClaimsChangeKind::Evicted, evicted.member, &evicted.claim);
+                change.claimed(name, set, &source, evicted.member, now);
+            }
+        }
         match set.add(&source, member, claim) {
             Added::New | Added::Longer { .. } => change.claimed(name, set, &source, member, now),
             Added::AlreadyThere { .. } => {}
@@ -252,6 +276,7 @@ impl Claims {
         let mut change = ClaimChange::default();
         for (name, set) in &mut self.sets {
             for ended in set.expire(now, ENDS_AT_ONCE) {
+                change.told.note(name, &ended.source, ClaimsChangeKind::Ended, ended.member, &ended.claim);
                 change.claimed(name, set, &ended.source, ended.member, now);
             }
         }

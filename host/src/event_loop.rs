@@ -43,7 +43,7 @@ use crate::config;
 use crate::control::{ControlRequest, Warning};
 use crate::doctor::Senses;
 use crate::effects::{EffectResults, Effects};
-use crate::firewall::{Firewall, FirewallResult};
+use crate::firewall::{Firewall, FirewallNews};
 use crate::netlink::{Drained, Ends, EventSocket, Groups, HostAddresses, KernelMessage, Requests};
 use crate::never_banned::NeverBanned;
 use crate::plugins::{ConfigLoader, LoadedConfig, PluginReply, PluginThread, ReloadId, Reloader};
@@ -100,7 +100,7 @@ pub(crate) struct EventLoop {
     set_watch: SetWatch,
     statistics: Requests,
     firewall: Firewall,
-    firewalled: UnboundedReceiver<FirewallResult>,
+    firewalled: UnboundedReceiver<FirewallNews>,
     /// The `[[protect]]` sections, and the addresses that are never banned because of them and of `own`.
     protected: Vec<config::Protected>,
     never: NeverBanned,
@@ -123,7 +123,7 @@ enum Wakeup {
     Results(EffectResults),
     /// The effects thread ended, which happens only after a panic.
     EffectsEnded,
-    Firewalled(FirewallResult),
+    Firewalled(FirewallNews),
     /// The thread ended, which happens only after a panic.
     FirewallEnded,
     Said(PluginReply),
@@ -237,7 +237,7 @@ impl EventLoop {
             self.readiness.watch(watches).context("cannot watch the event socket")?;
             match self.wait(gathering, &mut terminate, &mut interrupt, &mut reload, &mut health_check).await {
                 Wakeup::Results(results) => self.note_results(results),
-                Wakeup::Firewalled(result) => self.note_firewall(result),
+                Wakeup::Firewalled(news) => self.note_firewall(news),
                 Wakeup::FirewallEnded => {
                     bail!("the thread that changes the packet filter has died; start ctwarden again")
                 }
@@ -285,7 +285,7 @@ impl EventLoop {
             Some(()) = interrupt.recv() => Wakeup::Terminate,
             Some(()) = reload.recv() => Wakeup::Reload,
             outcomes = self.outcomes.recv() => outcomes.map_or(Wakeup::EffectsEnded, Wakeup::Results),
-            held = self.firewalled.recv() => held.map_or(Wakeup::FirewallEnded, Wakeup::Firewalled),
+            news = self.firewalled.recv() => news.map_or(Wakeup::FirewallEnded, Wakeup::Firewalled),
             Some(said) = self.said.recv() => Wakeup::Said(said),
             () = self.readiness.ready() => Wakeup::Look,
             () = Sweeping::readable(sweep), if sweep.is_some() => Wakeup::Look,
@@ -307,8 +307,8 @@ impl EventLoop {
             self.note_results(outcomes);
         }
         for _ in 0..OUTCOMES {
-            let Ok(held) = self.firewalled.try_recv() else { break };
-            self.note_firewall(held);
+            let Ok(news) = self.firewalled.try_recv() else { break };
+            self.note_firewall(news);
         }
         // 2. Answers: a verdict is worth more than the next event.
         for _ in 0..ANSWERS {

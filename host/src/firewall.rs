@@ -59,8 +59,14 @@ pub(crate) struct MirroredSet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FirewallTicket(pub(crate) u64);
 
-/// The result of a change.
-pub(crate) type FirewallResult = (FirewallTicket, Result<(), FirewallError>);
+/// What the thread tells.
+#[derive(Debug)]
+pub(crate) enum FirewallNews {
+    /// The result of a change.
+    Done(FirewallTicket, Result<(), FirewallError>),
+    /// Another program had changed something, and the thread has repaired it. The text says where.
+    Repaired(String),
+}
 
 /// Why the packet filter does not hold what a set has.
 #[derive(Debug, Error)]
@@ -168,10 +174,10 @@ impl MirrorKind {
 
 impl Firewall {
     /// Starts the thread in the network namespace of the calling thread.
-    pub(crate) fn start(results: UnboundedSender<FirewallResult>) -> Result<Self> {
+    pub(crate) fn start(news: UnboundedSender<FirewallNews>) -> Result<Self> {
         let (jobs, inbox) = channel();
         let state = Arc::new(Mutex::new(FirewallState::default()));
-        let work = Work::new(Nftables::open()?, Arc::clone(&state), results);
+        let work = Work::new(Nftables::open()?, Arc::clone(&state), news);
         let thread = std::thread::Builder::new()
             .name("firewall".to_owned())
             .spawn(move || work.run(&inbox))

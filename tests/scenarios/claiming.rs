@@ -24,12 +24,18 @@ fn begin(port: u16) {
 #[test]
 fn what_is_added_ends_flows_and_survives_a_kill() {
     let Some(scene) = Scene::new() else { return };
-    let daemon = scene.start(following());
+    let mut daemon = scene.start(following());
     begin(1000);
     let added = daemon.verb("add banned 198.51.100.7 --for 1h --reason scan --source alice").good();
     assert!(added.starts_with("198.51.100.7 added until 2"), "{added}");
     eventually("the flow ends", || table().is_empty().then_some(()));
     eventually("the firewall has it", || holds(HELD, "198.51.100.7").then_some(()));
+    let told = daemon.wait_for("the record", |record| record.is_notice("claims-changed"));
+    assert_eq!(
+        (told.text("source"), told.text("change"), told.text("reason")),
+        (Some("alice"), Some("added"), Some("scan"))
+    );
+    assert_eq!((told.text("set"), told.0["members"][0].as_str()), (Some("banned"), Some("198.51.100.7")));
     // The answer came, so the claim is on the disk.
     let listed = claims(&daemon);
     daemon.kill();
@@ -78,9 +84,10 @@ fn a_network_stays_while_anyone_claims_it() {
 #[test]
 fn a_claim_ends_by_itself() {
     let Some(scene) = Scene::new() else { return };
-    let daemon = scene.start(following());
+    let mut daemon = scene.start(following());
     assert!(daemon.verb("add banned 198.51.100.7 --for 1s").is_good());
     eventually("it ends", || claims(&daemon).starts_with("set banned: 0 claims, 0 networks").then_some(()));
+    daemon.wait_for("the end", |record| record.text("change") == Some("ended"));
     begin(1000);
     assert_eq!(table().len(), 1);
     let _ = daemon.stop();

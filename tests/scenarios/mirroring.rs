@@ -35,7 +35,7 @@ fn a_ban_stops_traffic_and_holds_whatever_happens() {
     let mut old = peer.tcp_from("10.9.0.2", "10.9.0.1", 8000);
     let mut other = peer.tcp_from("10.9.0.9", "10.9.0.1", 8001);
     assert!(old.works() && other.works());
-    let daemon = scene.start(managed());
+    let mut daemon = scene.start(managed());
     add(&daemon, "10.9.0.2 2001:db8:9::2 --for 1h --source alice");
     assert!(old.is_dead() && !reaches(&peer, "10.9.0.2", "10.9.0.1", 8002), "the answer came, so the ban holds");
     assert!(!reaches(&peer, "2001:db8:9::2", "2001:db8:9::1", 8003));
@@ -49,6 +49,8 @@ fn a_ban_stops_traffic_and_holds_whatever_happens() {
             assert!(begin.elapsed() < Duration::from_secs(1), "after {command}");
         }
     }
+    let repaired = daemon.wait_for("the repair", |record| record.is_notice("firewall-repaired"));
+    assert!(repaired.text("text").unwrap().starts_with("table inet ctwarden: another program changed"));
     daemon.kill();
     assert!(!reaches(&peer, "10.9.0.2", "10.9.0.1", 8005), "a ban outlives the daemon");
     load("flush ruleset");

@@ -124,6 +124,74 @@ fn a_policy_claims_for_itself_and_others_keep_their_claims() {
 }
 
 #[test]
+fn the_blocks_of_a_policy_that_end_first_make_room_for_later_ones() {
+    let mut claims = Claims::default();
+    let block = |number: u32, seconds| PolicyBlock {
+        policy: PluginName::new("port-scan").unwrap(),
+        block: Block {
+            set: set(),
+            network: Prefix::host(std::net::Ipv4Addr::from_bits(0xc612_0000 + number).into()),
+            service: None,
+            seconds,
+        },
+        reason: "scan".into(),
+    };
+    for number in 0..100_000 {
+        claims.block(&block(number, Some(100_000 - number)), second(0)).unwrap();
+    }
+    claims.add(&add(&["192.0.2.1"], Some(1), "alice"), ANY, second(0)).unwrap();
+    let change = claims.block(&block(100_000, Some(5)), second(0)).unwrap();
+    assert_eq!(claims.len(&set()), 99_002, "a hundredth goes");
+    let gone: Vec<_> = change.members[&set()].iter().filter(|(_, end)| end.is_none()).collect();
+    assert_eq!((gone.len(), change.rows.len()), (1000, 1001), "the store and the packet filter follow");
+    assert_eq!(gone[0].0, Member::network(block(99_999, None).block.network), "the first to end goes first");
+    let told: Vec<_> = change.told.into_changes().collect();
+    assert_eq!((told.len(), told[0].what, told[0].count), (1, ClaimsChangeKind::Evicted, 1000));
+    assert!(claims.all(&set()).any(|(_, source, _)| source.to_string() == "alice"), "people keep their claims");
+}
+
+#[test]
+fn blocks_without_an_end_make_no_room() {
+    let mut claims = Claims::default();
+    for number in 0..=100_000u32 {
+        let block = PolicyBlock {
+            policy: PluginName::new("port-scan").unwrap(),
+            block: Block {
+                set: set(),
+                network: Prefix::host(std::net::Ipv4Addr::from_bits(0xc612_0000 + number).into()),
+                service: None,
+                seconds: None,
+            },
+            reason: String::new(),
+        };
+        assert_eq!(claims.block(&block, second(0)).is_some(), number < 100_000);
+    }
+}
+
+#[test]
+fn each_change_is_told_once_for_each_source_and_reason() {
+    let mut claims = Claims::default();
+    let told = |change: ClaimChange| -> Vec<_> {
+        let told = change.told.into_changes();
+        told.map(|told| (told.source, told.what.name(), told.count, told.until, told.reason)).collect()
+    };
+    let many: Vec<String> = (0..40).map(|number| format!("192.0.2.{number}")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let change = claims.add(&add(&many, Some(60), "alice"), ANY, second(0)).unwrap();
+    let expected = ("alice".to_owned(), "added", 40, Some(second(60)), "scan".to_owned());
+    assert_eq!(told(change), [expected]);
+    let again = claims.add(&add(&many, Some(30), "alice"), ANY, second(0)).unwrap();
+    assert_eq!(told(again), [], "nothing has changed");
+    let other = AddToSet { reason: "mail".into(), ..add(&["192.0.2.1"], Some(60), "bob") };
+    claims.add(&other, ANY, second(0)).unwrap();
+    let removed = claims.remove(&remove(&["192.0.2.1"], "carol", true), None, second(0)).unwrap();
+    let of = |source: &str, reason: &str| (source.to_owned(), "removed", 1, None, reason.to_owned());
+    assert_eq!(told(removed), [of("alice", "scan"), of("bob", "mail")]);
+    let ended = told(claims.expire(second(60)));
+    assert_eq!(ended, [("alice".to_owned(), "ended", 39, None, "scan".to_owned())]);
+}
+
+#[test]
 fn what_is_protected_is_not_added_and_the_rest_is() {
     let mut claims = Claims::default();
     let host = crate::netlink::HostAddresses {

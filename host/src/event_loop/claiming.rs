@@ -9,15 +9,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use ctwarden_engine::{Ack, Granted};
-use ctwarden_model::{BlockRefusal, ChangedSet, Effect, EffectId, Member, SetName};
+use ctwarden_model::{BlockRefusal, ChangedSet, Effect, EffectId, Member, Notice, SetName};
 use tokio::sync::oneshot;
 
 use super::EventLoop;
 use crate::address_sets::{AddressSet, AddressSets};
-use crate::claims::{Accepts, ClaimChange, ClaimRow, ClaimStore, ClaimStoreError, Claims};
+use crate::claims::{Accepts, ClaimChange, ClaimRow, ClaimStore, ClaimStoreError, Claims, Told};
 use crate::clock;
 use crate::control::{AddToSet, ChangedNetwork, ClaimReport, ClaimsReport, RemoveFromSet, Response};
-use crate::firewall::{FirewallError, FirewallResult, FirewallTicket, Mirror, MirroredSet};
+use crate::firewall::{FirewallError, FirewallNews, FirewallTicket, Mirror, MirroredSet};
 use crate::set_file::Networks;
 use crate::sinks::Rfc3339;
 
@@ -62,6 +62,8 @@ struct Pending {
     /// The set, if its networks have changed, and the networks that it gained, if they are known.
     changed: Option<(ChangedSet, Option<Vec<Member>>)>,
     rows: Vec<ClaimRow>,
+    /// What the records say about the change.
+    told: Told,
     whom: Whom,
 }
 
@@ -250,11 +252,13 @@ impl EventLoop {
     /// Carries out a change of several sets.
     fn spread(&mut self, mut change: ClaimChange, whom: impl Fn(&SetName) -> Whom) {
         for name in change.members.keys().cloned().collect::<Vec<_>>() {
+            let told = change.told.take(&name);
             let (rows, others) = change.rows.into_iter().partition(|row| row.set == name);
             change.rows = others;
             let part = ClaimChange {
                 lines: Vec::new(),
                 rows,
+                told,
                 networks: change.networks.remove_entry(&name).into_iter().collect(),
                 members: change.members.remove_entry(&name).into_iter().collect(),
             };
@@ -272,7 +276,7 @@ impl EventLoop {
             Some((changed_set(set.clone(), self.sets.claim(&set, networks)?), Some(gained)))
         });
         let changed = changed.flatten();
-        let pending = Pending { set: set.clone(), changed, rows: change.rows, whom };
+        let pending = Pending { set: set.clone(), changed, rows: change.rows, told: change.told, whom };
         // An unchanged set is held too: an earlier change may still be on its way.
         if self.firewall.mirrors(&set) {
             let ticket = self.firewall.change(set, members);
@@ -290,8 +294,13 @@ impl EventLoop {
         changed: ChangedSet,
         gained: Option<Vec<Member>>,
     ) {
-        let pending =
-            Pending { set: set.clone(), changed: Some((changed, gained)), rows: Vec::new(), whom: Whom::Nobody };
+        let pending = Pending {
+            set: set.clone(),
+            changed: Some((changed, gained)),
+            rows: Vec::new(),
+            told: Told::default(),
+            whom: Whom::Nobody,
+        };
         if self.firewall.mirrors(&set) {
             let ticket = self.firewall.use_list(set, list);
             self.claiming.pending.insert(ticket, pending);
@@ -301,15 +310,23 @@ impl EventLoop {
     }
 
     /// Takes note of what the packet filter has done.
-    pub(super) fn note_firewall(&mut self, (ticket, result): FirewallResult) {
-        if let Some(pending) = self.claiming.pending.remove(&ticket) {
-            self.conclude(pending, result);
+    pub(super) fn note_firewall(&mut self, news: FirewallNews) {
+        match news {
+            FirewallNews::Done(ticket, result) => {
+                if let Some(pending) = self.claiming.pending.remove(&ticket) {
+                    self.conclude(pending, result);
+                }
+            }
+            FirewallNews::Repaired(text) => self.write(Notice::FirewallRepaired(text)),
         }
     }
 
     fn conclude(&mut self, pending: Pending, held: Result<(), FirewallError>) {
-        let Pending { set, changed, rows, whom } = pending;
+        let Pending { set, changed, rows, told, whom } = pending;
         let now = clock::now();
+        for told in told.into_changes() {
+            self.write(Notice::ClaimsChanged(Box::new(told)));
+        }
         if let Some((changed, gained)) = changed {
             self.engine.handle_set_changed(now, changed, gained.as_deref());
         }

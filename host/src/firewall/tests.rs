@@ -9,7 +9,7 @@ use super::*;
 use crate::clock;
 use crate::witness::{in_own_namespace, nft};
 
-fn firewall() -> (Firewall, UnboundedReceiver<FirewallResult>) {
+fn firewall() -> (Firewall, UnboundedReceiver<FirewallNews>) {
     let (results, received) = unbounded_channel();
     (Firewall::start(results).unwrap(), received)
 }
@@ -61,15 +61,21 @@ fn wait_for(set: &str, elements: &[&str]) {
 }
 
 fn change(
-    (firewall, results): &mut (Firewall, UnboundedReceiver<FirewallResult>),
+    (firewall, results): &mut (Firewall, UnboundedReceiver<FirewallNews>),
     set: &str,
     members: &[(&str, Option<Option<u64>>)],
 ) -> Result<(), FirewallError> {
     let members = members.iter().map(|(text, until)| (member(text), until.map(|seconds| seconds.map(after))));
     let ticket = firewall.change(name(set), members.collect());
-    let (done, result) = results.blocking_recv().unwrap();
-    assert_eq!(done, ticket);
-    result
+    loop {
+        match results.blocking_recv().unwrap() {
+            FirewallNews::Done(done, result) => {
+                assert_eq!(done, ticket);
+                return result;
+            }
+            FirewallNews::Repaired(_) => {}
+        }
+    }
 }
 
 #[test]

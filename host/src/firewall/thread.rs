@@ -12,7 +12,7 @@ use super::managed_table::ManagedTable;
 use super::members::Members;
 use super::monitor::Touched;
 use super::operators_sets::OperatorsSets;
-use super::{FirewallError, FirewallResult, FirewallState, Job, Mirror, MirrorState, MirroredSet};
+use super::{FirewallError, FirewallNews, FirewallState, Job, Mirror, MirrorState, MirroredSet};
 use crate::clock;
 use crate::netlink::nftables::Nftables;
 use crate::netlink::nftables::managed::{ManagedSet, TABLE};
@@ -43,7 +43,7 @@ pub(super) struct Work {
     operators: BTreeMap<SetName, OperatorsSets>,
     never: PrefixSet,
     state: Arc<Mutex<FirewallState>>,
-    results: UnboundedSender<FirewallResult>,
+    news: UnboundedSender<FirewallNews>,
     suspects: Suspects,
     /// When the suspects are compared.
     due: Option<Instant>,
@@ -56,14 +56,14 @@ impl Work {
     pub(super) fn new(
         nftables: Nftables,
         state: Arc<Mutex<FirewallState>>,
-        results: UnboundedSender<FirewallResult>,
+        news: UnboundedSender<FirewallNews>,
     ) -> Self {
         Self {
             table: ManagedTable::new(nftables),
             operators: BTreeMap::new(),
             never: PrefixSet::new(),
             state,
-            results,
+            news,
             suspects: Suspects::default(),
             due: None,
             compared: Instant::now(),
@@ -110,7 +110,7 @@ impl Work {
             Job::Change(set, members, ticket) => {
                 let changed = self.change(&set, &members, now);
                 self.note(&set, &changed);
-                let _ = self.results.send((ticket, changed));
+                self.say(FirewallNews::Done(ticket, changed));
             }
             Job::List(set, list, ticket) => {
                 let changed = match self.operators.get_mut(&set) {
@@ -119,7 +119,7 @@ impl Work {
                 };
                 self.tell(&set, &changed);
                 self.note(&set, &changed);
-                let _ = self.results.send((ticket, changed));
+                self.say(FirewallNews::Done(ticket, changed));
             }
             Job::Never(never) => {
                 self.never = never;
@@ -254,15 +254,14 @@ impl Work {
         self.due = None;
         let suspects = std::mem::take(&mut self.suspects);
         let wall = clock::now().wall;
-        let mut repaired = false;
+        let mut repaired = Vec::new();
         if suspects.managed {
             let outcome = self.table.check(wall);
             if let Ok(found) = &outcome
                 && !found.is_nothing()
             {
-                repaired = true;
                 let what = if found.table { "the table" } else { "elements of its sets" };
-                crate::log::say(&format!("table inet ctwarden: another program changed {what}; repaired"));
+                repaired.push(format!("table inet ctwarden: another program changed {what}; repaired"));
             }
             let outcome = outcome.map(drop).map_err(FirewallError::from);
             for set in self.table.names() {
@@ -274,25 +273,37 @@ impl Work {
             let Some(sets) = self.operators.get_mut(&name) else { continue };
             let outcome = sets.repair(&self.never, wall);
             if let Ok(missing @ 1..) = outcome {
-                repaired = true;
-                crate::log::say(&format!("set {name}: another program removed {missing} of its elements; added again"));
+                repaired.push(format!("set {name}: another program removed {missing} of its elements; added again"));
             }
             let outcome = outcome.map(drop).map_err(FirewallError::from);
             self.tell(&name, &outcome);
             self.note(&name, &outcome);
         }
-        self.rest(repaired, now);
+        if !repaired.is_empty() {
+            self.note_repair(repaired, now);
+        }
     }
 
-    /// Makes the pause longer while repairs follow each other, and short again in peace.
-    fn rest(&mut self, repaired: bool, now: Instant) {
+    /// Makes the pause longer while repairs follow each other, and short again in peace. Only the first of such repairs is
+    /// reported.
+    fn note_repair(&mut self, repaired: Vec<String>, now: Instant) {
         let was_long_ago = self.repaired.is_none_or(|last| now.duration_since(last) > PEACE);
-        if repaired {
-            self.pause = if was_long_ago { GATHER } else { (self.pause * 2).min(LONGEST_PAUSE) };
-            self.repaired = Some(now);
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            state.repairs = state.repairs.saturating_add(1);
+        self.pause = if was_long_ago { GATHER } else { (self.pause * 2).min(LONGEST_PAUSE) };
+        self.repaired = Some(now);
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.repairs = state.repairs.saturating_add(1);
+        drop(state);
+        for text in repaired {
+            crate::log::say(&text);
+            if was_long_ago {
+                self.say(FirewallNews::Repaired(text));
+            }
         }
+    }
+
+    fn say(&self, news: FirewallNews) {
+        // Nobody listens any more if the loop has ended.
+        let _ = self.news.send(news);
     }
 
     /// Reports an error that no caller waits for. The same error is reported once.

@@ -169,6 +169,7 @@ fn severity(record: &Record) -> u8 {
             | Notice::Missed(..)
             | Notice::SetRefused { .. }
             | Notice::SetLinesSkipped(..)
+            | Notice::FirewallRepaired(_)
             | Notice::RecordsFolded(..)
             | Notice::ComesBack { .. }
             | Notice::ReloadFailed(_)
@@ -177,6 +178,7 @@ fn severity(record: &Record) -> u8 {
             Notice::Restarted(_)
             | Notice::BreakerClosed(_)
             | Notice::SetChanged(_)
+            | Notice::ClaimsChanged(_)
             | Notice::Reloaded
             | Notice::WarningOver(_)
             | Notice::Started

@@ -23,10 +23,12 @@
 //! `text`, `entries` (of the void call), `restart_ms` (left out if the daemon ends instead) and `quarantined`.
 //!
 //! A **notice** has `notice` (overrun, swept, restarted, breaker-opened, breaker-closed, missed, records-folded,
-//! set-changed, set-lines-skipped, set-refused, reloaded, reload-failed, started, stopping, records-lost). If they
+//! set-changed, set-lines-skipped, set-refused, claims-changed, firewall-repaired, reloaded, reload-failed, started, stopping, records-lost). If they
 //! apply, it also has `plugin`, `set`, `rows`, `complete`, `took_us`, `seconds`, `entries`, `text`, `lost` and, for
 //! folded records, `verdicts` (kind to outcome to count). A changed set has `networks`, and `lines`, `entries` and
-//! `skipped` of the list that was read last. A refused set has `lines` and `wrong` if the list could be read.
+//! `skipped` of the list that was read last. A refused set has `lines` and `wrong` if the list could be read. Changed
+//! claims have `set`, `source`, `change` (added, removed, ended, evicted), `members` (the first 32), `count` (of all
+//! members), and if they apply `until` (RFC 3339) and `reason`.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -203,6 +205,22 @@ fn notice<M: SerializeMap>(map: &mut M, at: Timestamp, notice: &Notice) -> Resul
             changed_set(map, set)?;
             map.serialize_entry("text", text)
         }
+        Notice::ClaimsChanged(change) => {
+            map.serialize_entry("set", &change.set.0)?;
+            map.serialize_entry("source", &change.source)?;
+            map.serialize_entry("change", change.what.name())?;
+            let members: Vec<String> = change.members.iter().map(ToString::to_string).collect();
+            map.serialize_entry("members", &members)?;
+            map.serialize_entry("count", &change.count)?;
+            if let Some(until) = change.until {
+                map.serialize_entry("until", &format_args!("{}", Rfc3339(until)))?;
+            }
+            if !change.reason.is_empty() {
+                map.serialize_entry("reason", &change.reason)?;
+            }
+            Ok(())
+        }
+        Notice::FirewallRepaired(text) => map.serialize_entry("text", text),
         Notice::SetRefused { set, counts, text } => {
             map.serialize_entry("set", &set.0)?;
             if let Some(counts) = counts {
@@ -243,6 +261,8 @@ pub(super) const fn notice_name(notice: &Notice) -> &'static str {
         Notice::SetChanged(_) => "set-changed",
         Notice::SetLinesSkipped(..) => "set-lines-skipped",
         Notice::SetRefused { .. } => "set-refused",
+        Notice::ClaimsChanged(_) => "claims-changed",
+        Notice::FirewallRepaired(_) => "firewall-repaired",
         Notice::Reloaded => "reloaded",
         Notice::ReloadFailed(_) => "reload-failed",
         Notice::Warned { .. } => "warned",

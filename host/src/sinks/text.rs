@@ -3,7 +3,9 @@
 use std::fmt::{self, Display, Formatter};
 use std::time::Duration;
 
-use ctwarden_model::{Action, ChangedSet, Layer4, Notice, Record, Target, Tuple, VerdictRecord};
+use ctwarden_model::{Action, ChangedSet, ClaimsChange, Layer4, Notice, Record, Target, Tuple, VerdictRecord};
+
+use super::rfc3339::Rfc3339;
 
 /// Writes the record in words.
 pub(crate) struct InWords<'a>(pub &'a Record);
@@ -105,6 +107,8 @@ fn notice(f: &mut Formatter<'_>, notice: &Notice) -> fmt::Result {
             write!(f, "set {name}: skipped lines: {}: {why}", counts.map_or(0, |counts| counts.bad))
         }
         Notice::SetRefused { set, counts: _, text } => write!(f, "the new list of set {set} was refused: {text}"),
+        Notice::ClaimsChanged(change) => claims_change(f, change),
+        Notice::FirewallRepaired(text) => f.write_str(text),
         Notice::Reloaded => f.write_str("the configuration was reloaded"),
         Notice::ReloadFailed(why) => write!(f, "the configuration was not reloaded, the old one stays in force: {why}"),
         Notice::Warned { about, text } => write!(f, "warning: {about}: {text}"),
@@ -112,6 +116,23 @@ fn notice(f: &mut Formatter<'_>, notice: &Notice) -> fmt::Result {
         Notice::Started => f.write_str("started"),
         Notice::Stopping => f.write_str("stopping"),
     }
+}
+
+fn claims_change(f: &mut Formatter<'_>, change: &ClaimsChange) -> fmt::Result {
+    let ClaimsChange { set, source, what, members, count, until, reason } = change;
+    write!(f, "set {set}: {source}: {}", what.name())?;
+    for member in members {
+        write!(f, " {member}")?;
+    }
+    let shown = u64::try_from(members.len()).unwrap_or(u64::MAX);
+    match count.saturating_sub(shown) {
+        0 => {}
+        more => write!(f, " and {more} more")?,
+    }
+    if let Some(until) = until {
+        write!(f, " until {:#}", Rfc3339(*until))?;
+    }
+    if reason.is_empty() { Ok(()) } else { write!(f, ": {reason}") }
 }
 
 /// Writes "tcp 192.0.2.1:4711 > 198.51.100.1:443".

@@ -131,6 +131,12 @@ impl Record {
                 Notice::SetChanged(set) => set.name.0.capacity(),
                 Notice::SetLinesSkipped(set, why) => set.name.0.capacity().saturating_add(why.capacity()),
                 Notice::SetRefused { set, text, counts: _ } => set.0.capacity().saturating_add(text.capacity()),
+                Notice::ClaimsChanged(change) => size_of_val(&**change)
+                    .saturating_add(size_of_val(&*change.members))
+                    .saturating_add(change.set.0.capacity())
+                    .saturating_add(change.source.capacity())
+                    .saturating_add(change.reason.capacity()),
+                Notice::FirewallRepaired(text) => text.capacity(),
                 Notice::RecordsFolded(_, counts) => size_of_val(&**counts),
                 Notice::ComesBack { blocked, .. } => blocked.as_ref().map_or(0, |(set, _)| set.0.capacity()),
                 Notice::Overrun

@@ -31,6 +31,7 @@ extern crate alloc;
 
 mod any_of;
 mod batch;
+mod claims_change;
 mod counter;
 mod effect;
 mod event;
@@ -66,6 +67,7 @@ pub use ctwarden_net::{
 
 pub use any_of::AnyOf;
 pub use batch::{Batch, Cause, Entries, ExpectationBatch, Extent, SetChange};
+pub use claims_change::{ClaimsChange, ClaimsChangeKind};
 pub use counter::{
     COUNTER_KEY_BYTES, COUNTER_NAME_BYTES, COUNTERS_MAX, CounterError, CounterKey, CounterKind, CounterSpec,
     WINDOW_SECONDS_MAX,

@@ -6,8 +6,8 @@ use alloc::string::{String, ToString};
 use core::time::Duration;
 
 use crate::{
-    Action, Block, ChangedSet, Fault, Flaw, FlowKey, ListCounts, Mode, Outcome, PluginName, Prefix, Refusal, SetName,
-    Tally, Timestamp, Unblock, Verdict, VerdictKind,
+    Action, Block, ChangedSet, ClaimsChange, ClaimsChangeKind, Fault, Flaw, FlowKey, ListCounts, Mode, Outcome,
+    PluginName, Prefix, Refusal, SetName, Tally, Timestamp, Unblock, Verdict, VerdictKind,
 };
 
 /// A verdict with its outcome.
@@ -111,6 +111,11 @@ pub enum Notice {
     RecordsFolded(PluginName, Box<[FoldedCount]>),
     /// The networks of an address set changed.
     SetChanged(ChangedSet),
+    /// A person, a program or the passing of time changed claims on an address set. Claims of policies have verdicts.
+    ClaimsChanged(Box<ClaimsChange>),
+    /// Another program changed what the packet filter holds of the address sets, and the daemon repaired it. The text says
+    /// where.
+    FirewallRepaired(String),
     /// Lines of the list in use are wrong and were skipped, and the text gives the first reasons.
     SetLinesSkipped(ChangedSet, String),
     /// The new list of an address set was refused, and the text gives the reason. The previous list stays in use, if
@@ -155,8 +160,26 @@ impl Record {
         match self {
             Self::Verdict(record) => record.is_alert(),
             // After a refused list, the bans and exemptions in force are not those of the list. After skipped lines,
-            // some of them are not.
-            Self::Notice(_, notice) => matches!(**notice, Notice::SetRefused { .. } | Notice::SetLinesSkipped(..)),
+            // some of them are not. Before a repair, perhaps none was. An eviction ends bans early.
+            Self::Notice(_, notice) => match &**notice {
+                Notice::SetRefused { .. } | Notice::SetLinesSkipped(..) | Notice::FirewallRepaired(_) => true,
+                Notice::ClaimsChanged(change) => matches!(change.what, ClaimsChangeKind::Evicted),
+                Notice::Overrun
+                | Notice::Swept { .. }
+                | Notice::Restarted(_)
+                | Notice::BreakerOpened(..)
+                | Notice::BreakerClosed(_)
+                | Notice::ComesBack { .. }
+                | Notice::Missed(..)
+                | Notice::RecordsFolded(..)
+                | Notice::SetChanged(_)
+                | Notice::Reloaded
+                | Notice::ReloadFailed(_)
+                | Notice::Warned { .. }
+                | Notice::WarningOver(_)
+                | Notice::Started
+                | Notice::Stopping => false,
+            },
             Self::Fault(_) => false,
         }
     }

@@ -1,8 +1,8 @@
 //! The expected lines. A change here changes the format that other programs read.
 
 use ctwarden_model::{
-    Alert, Block, ChangedSet, Fault, FlowId, ListCounts, Mode, PluginName, Prefix, Protocol, SecondsRange, SetName,
-    Unblock, Verdict, VerdictKind, Zone,
+    Alert, Block, ChangedSet, ClaimsChange, ClaimsChangeKind, Fault, FlowId, ListCounts, Mode, PluginName, Prefix,
+    Protocol, SecondsRange, SetName, Unblock, Verdict, VerdictKind, Zone,
 };
 
 use super::*;
@@ -295,6 +295,31 @@ fn each_notice_has_its_line() {
             Notice::SetRefused { set: SetName("s".into()), counts: None, text: "why".into() },
             r#""notice":"set-refused","set":"s","text":"why""#,
         ),
+        (
+            Notice::ClaimsChanged(Box::new(ClaimsChange {
+                set: SetName("s".into()),
+                source: "alice".into(),
+                what: ClaimsChangeKind::Added,
+                members: ["192.0.2.1".parse().unwrap(), "2001:db8::/32 tcp/22".parse().unwrap()].into(),
+                count: 2,
+                until: Some(AT),
+                reason: "port scan".into(),
+            })),
+            r#""notice":"claims-changed","set":"s","source":"alice","change":"added","members":["192.0.2.1","2001:db8::/32 tcp/22"],"count":2,"until":"2026-09-21T14:13:20.000000042Z","reason":"port scan""#,
+        ),
+        (
+            Notice::ClaimsChanged(Box::new(ClaimsChange {
+                set: SetName("s".into()),
+                source: "policy port-scan".into(),
+                what: ClaimsChangeKind::Ended,
+                members: [].into(),
+                count: 40,
+                until: None,
+                reason: String::new(),
+            })),
+            r#""notice":"claims-changed","set":"s","source":"policy port-scan","change":"ended","members":[],"count":40"#,
+        ),
+        (Notice::FirewallRepaired("where".into()), r#""notice":"firewall-repaired","text":"where""#),
         (Notice::Reloaded, r#""notice":"reloaded""#),
         (Notice::ReloadFailed("why".into()), r#""notice":"reload-failed","text":"why""#),
         (Notice::Started, r#""notice":"started""#),
