@@ -88,8 +88,9 @@ fn sweep_every(rules: &Rules) -> Duration {
     let thresholds = rules.rules().iter().filter_map(rules::Rule::threshold);
     let volumes = thresholds.filter(|threshold| matches!(threshold.measure, Measure::Bytes | Measure::Packets));
     // Four sweeps in a window find a flow before it has transferred much more than the threshold.
-    let shortest = volumes.map(|threshold| threshold.counter.window / 4).min();
-    shortest.map_or(Duration::ZERO, |seconds| Duration::from_secs(seconds.clamp(SWEEPS.0, SWEEPS.1).into()))
+    let of_volumes = volumes.map(|threshold| (threshold.counter.window / 4).clamp(SWEEPS.0, SWEEPS.1));
+    let written = rules.rules().iter().filter_map(rules::Rule::every);
+    of_volumes.chain(written).min().map_or(Duration::ZERO, |seconds| Duration::from_secs(seconds.into()))
 }
 
 const fn kind(kind: rules::Kind) -> Kind {

@@ -57,6 +57,7 @@ fn the_subscription_is_what_the_rules_need_and_no_more() {
         .changes_labels([5])
         .code("a")
         .code("b")
+        .sweep_every(Duration::from_secs(60))
         .tick_every(Duration::from_secs(60));
     assert_eq!(*policy.subscription(), expected);
     let whole = |rules| {
@@ -85,6 +86,26 @@ fn the_subscription_is_what_the_rules_need_and_no_more() {
         .selects()
         .tick_every(Duration::from_secs(60));
     assert_eq!(whole(sets), expected);
+}
+
+#[test]
+fn what_time_or_traffic_makes_true_is_looked_for_in_the_table() {
+    let swept = |rule: Value| policy(json!([rule])).subscription().clone();
+    let every = |seconds| Subscription::to(&[Kind::Row, Kind::New]).sweep_every(Duration::from_secs(seconds));
+    let expected = |seconds| every(seconds).needs([VerdictKind::Delete]).code("r").tick_every(Duration::from_secs(60));
+    let rule = |when: &str| json!({ "name": "r", "when": when, "then": "delete" });
+    assert_eq!(swept(rule("flow.age > duration(\"1d\")")), expected(60));
+    assert_eq!(swept(rule("!(now.getHours() < 8) && flow.zone != 3")), expected(60));
+    assert_eq!(swept(rule("flow.zone != 3 && !has(flow.helper)")), expected(0), "events tell");
+    let mut slow = rule("flow.bytes - flow.reply.bytes > 5");
+    slow["every"] = "1h".into();
+    assert_eq!(swept(slow.clone()), expected(3600));
+    slow["on"] = json!(["new"]);
+    let refused = Host::new().start::<RulesPolicy>(json!({ "rule": [slow] })).err().unwrap().to_string();
+    assert!(refused.contains("add \"row\" to on"), "{refused}");
+    let mut old = policy(json!([rule("flow.timeout > duration(\"1d\")")]));
+    let expires = |seconds| flow().tcp().to("198.51.100.1:80").timeout(seconds);
+    assert_eq!((old.sweep([expires(60)]).len(), old.sweep([expires(172_800)]).len()), (0, 1));
 }
 
 #[test]

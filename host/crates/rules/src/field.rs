@@ -117,6 +117,33 @@ impl Field {
         }
     }
 
+    /// Whether the value changes while the flow exists without an event that says so.
+    pub(crate) const fn passes(self) -> bool {
+        match self {
+            Self::Bytes
+            | Self::Packets
+            | Self::OriginalBytes
+            | Self::OriginalPackets
+            | Self::ReplyBytes
+            | Self::ReplyPackets
+            | Self::Timeout
+            | Self::Age
+            | Self::Now => true,
+            Self::Family
+            | Self::Zone
+            | Self::Protocol
+            | Self::OriginalSrcPort
+            | Self::OriginalDstPort
+            | Self::ReplySrcPort
+            | Self::ReplyDstPort
+            | Self::Status
+            | Self::State
+            | Self::Mark
+            | Self::Started
+            | Self::Stopped => false,
+        }
+    }
+
     pub(crate) const fn is_port(self) -> bool {
         matches!(self, Self::OriginalSrcPort | Self::OriginalDstPort | Self::ReplySrcPort | Self::ReplyDstPort)
     }

@@ -107,6 +107,16 @@ impl Number {
         }
     }
 
+    /// Whether the number changes while a flow exists without an event that says so.
+    fn passes(&self) -> bool {
+        match self {
+            Self::Constant(_) => false,
+            Self::Field(field) => field.passes(),
+            Self::Computed(_, pair) => pair.0.passes() || pair.1.passes(),
+            Self::Clock(_, _, time) => time.passes(),
+        }
+    }
+
     pub(crate) fn constant(&self) -> Option<i64> {
         match self {
             Self::Constant(number) => Some(*number),
@@ -146,6 +156,31 @@ impl ClockPart {
 }
 
 impl Predicate {
+    /// Whether the answer changes while a flow exists without an event that says so: with time, or with traffic.
+    pub(crate) fn passes(&self) -> bool {
+        match self {
+            Self::Within(field, ..) | Self::Among(field, _) | Self::Bits { field, .. } | Self::Has(field) => {
+                field.passes()
+            }
+            Self::Compare(_, pair) => pair.0.passes() || pair.1.passes(),
+            Self::Not(inner) => inner.passes(),
+            Self::All(parts) | Self::Any(parts) => parts.iter().any(Self::passes),
+            Self::If(parts) => parts.iter().any(Self::passes),
+            Self::Constant(_)
+            | Self::Network4 { .. }
+            | Self::Network6 { .. }
+            | Self::Networks(..)
+            | Self::Same(..)
+            | Self::Listed(_)
+            | Self::ListedAs(..)
+            | Self::Helper(_)
+            | Self::HasHelper
+            | Self::Label(_)
+            | Self::Labels(_)
+            | Self::HasLabels => false,
+        }
+    }
+
     /// Whether the condition holds for the flow. `None`: unknown, because the flow lacks a field.
     pub(crate) fn holds(&self, flow: &Flow, source: &mut impl Source) -> Option<bool> {
         match self {

@@ -18,7 +18,11 @@ use crate::suggest::choices;
 use crate::then::{self, Then};
 use crate::threshold::{self, Measure, Threshold};
 
-const KEYS: [&str; 5] = ["name", "comment", "match", "when", "on"];
+const KEYS: [&str; 6] = ["name", "comment", "match", "when", "on", "every"];
+/// How often the flows that exist are judged by a condition that changes with time or traffic, unless `every` says so.
+const EVERY: u32 = 60;
+/// The bounds of `every` in seconds.
+const EVERY_BOUNDS: (u32, u32) = (10, 86_400);
 const KINDS: [(&str, Kind); 4] =
     [("new", Kind::New), ("row", Kind::Row), ("update", Kind::Update), ("destroy", Kind::Destroy)];
 
@@ -29,6 +33,7 @@ pub struct Rule {
     condition: Predicate,
     filter: Filter,
     kinds: Vec<Kind>,
+    every: Option<u32>,
     threshold: Option<Threshold>,
     /// Index of the threshold's counter.
     counter: usize,
@@ -55,6 +60,12 @@ impl Rule {
     #[must_use]
     pub fn kinds(&self) -> &[Kind] {
         &self.kinds
+    }
+
+    /// Returns after how many seconds the flows that exist are judged again. `None`: only when something requires a sweep.
+    #[must_use]
+    pub const fn every(&self) -> Option<u32> {
+        self.every
     }
 
     /// Returns how much must be counted for the rule to apply. `None`: it applies to every flow of its condition.
@@ -113,6 +124,7 @@ pub(crate) fn read(reader: &mut Reader, table: &Map<String, Value>, shared: &mut
         reader.note("then is missing; write for example then = \"alert\"");
     }
     let kinds = kinds(reader, table, threshold.as_ref(), then.as_ref());
+    let every = every(reader, table, &kinds, threshold.is_some());
     // A `match` with a mistake would make the conditions of `when` look wrong too.
     let sound = reader.problems.len() == before;
     let mut domain = Domain::default();
@@ -147,7 +159,9 @@ pub(crate) fn read(reader: &mut Reader, table: &Map<String, Value>, shared: &mut
     }
     let filter = Filter::of(&domain, &matching.either, matching.labels);
     let condition = Predicate::all(parts);
-    Some(Rule { name, condition, filter, kinds, threshold, counter, then: then?, reads, member_of })
+    let judges_rows = threshold.is_none() && kinds.contains(&Kind::Row);
+    let every = every.or_else(|| (judges_rows && condition.passes()).then_some(EVERY));
+    Some(Rule { name, condition, filter, kinds, every, threshold, counter, then: then?, reads, member_of })
 }
 
 fn name(reader: &mut Reader, table: &Map<String, Value>) -> Option<String> {
@@ -207,6 +221,21 @@ fn kinds(
         (None, Some(kinds)) => kinds,
         (None, None) => vec![Kind::New, Kind::Row],
     }
+}
+
+fn every(reader: &mut Reader, table: &Map<String, Value>, kinds: &[Kind], counts: bool) -> Option<u32> {
+    reader.key(table, "every", |reader, value| {
+        let seconds = reader.seconds(value)?;
+        let (least, most) = EVERY_BOUNDS;
+        if counts {
+            reader.note("a rule that counts chooses the time between sweeps itself; remove every");
+        } else if !kinds.contains(&Kind::Row) {
+            reader.note("the rule does not judge flows that exist; add \"row\" to on, or remove every");
+        } else if !(least..=most).contains(&seconds) {
+            reader.note(format!("{} is not from 10s to 1d; write for example every = \"1m\"", shown(value)));
+        }
+        Some(seconds)
+    })
 }
 
 fn when(

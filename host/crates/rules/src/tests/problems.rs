@@ -209,6 +209,12 @@ fn the_other_keys_are_refused_with_a_fix() {
             "count = 5\nper = 'source'\nwithin = '1m'\non = ['new']\nthen = 'log'",
             "on: a rule that counts chooses the kinds",
         ),
+        ("every = '5s'\nthen = 'log'", "every: \"5s\" is not from 10s to 1d"),
+        ("every = '1m'\non = ['new']\nthen = 'log'", "every: the rule does not judge flows that exist"),
+        (
+            "count = 5\nper = 'source'\nwithin = '1m'\nevery = '1m'\nthen = 'log'",
+            "every: a rule that counts chooses the time between sweeps itself",
+        ),
         (
             "bytes = '5 gigs'\nper = 'source'\nwithin = '1m'\nthen = 'log'",
             "bytes: \"5 gigs\" is not an amount of bytes",
