@@ -21,7 +21,6 @@ mod manual;
 mod netlink;
 mod never_banned;
 mod niceness;
-mod plain_json;
 mod plugins;
 mod seed;
 mod set_file;
@@ -29,9 +28,7 @@ mod sinks;
 mod store;
 mod sys;
 mod table_name;
-mod terminal;
 mod trusted_path;
-mod warning;
 #[cfg(test)]
 mod witness;
 

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use ctwarden_builtins::{Builtin as Policy, HOW_TO_BUILD};
+use ctwarden_control::plain_json;
 use ctwarden_guest::{Limits, Runtime};
 use ctwarden_model::{Descriptor, VerdictKind};
 use ctwarden_rules::Needs;
@@ -13,7 +14,6 @@ use serde_json::{Value, json};
 
 use super::out::Out;
 use crate::config::{grant_keys, needed_kinds, needed_labels};
-use crate::plain_json;
 
 /// List the policies that are in the program, or print one
 ///

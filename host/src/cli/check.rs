@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use ctwarden_control::plain_json;
 use ctwarden_engine::PluginSpec;
 use ctwarden_model::{SetName, Subscription, VerdictKinds};
 use serde_json::json;
@@ -19,7 +20,6 @@ use super::out::Out;
 use crate::doctor::Senses;
 use crate::event_loop::Allowance;
 use crate::netlink::Requests;
-use crate::plain_json;
 use crate::plugins::{self, ConfigLoader, LoadedPlugin};
 
 /// Check a configuration and show what each plugin asks for, needs, is granted and lacks

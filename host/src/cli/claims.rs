@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use ctwarden_control::plain_json;
 
 use super::out::Out;
 use super::{Socket, UNEXPECTED};
 use crate::control::{ClaimReport, ClaimsOfSet, ClaimsReport, Client, Request, Response};
-use crate::plain_json;
 
 /// Show what people, programs and policies added to an address set
 #[derive(Args)]

@@ -5,10 +5,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use ctwarden_control::plain_json;
 
 use super::out::Out;
 use crate::doctor::{Facts, Report};
-use crate::plain_json;
 
 /// Check whether this machine is fit for ctwarden, and why its conntrack table may be empty
 ///

@@ -7,10 +7,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use ctwarden_control::plain_json;
 
 use self::explanation::Explanation;
 use super::out::Out;
-use crate::{config, plain_json};
+use crate::config;
 
 /// Explain which parts of a filter the kernel, the replica and ctwarden apply
 ///

@@ -7,9 +7,8 @@
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, StdoutLock, Write};
 
+use ctwarden_control::Colour;
 use ctwarden_model::text;
-
-use crate::terminal::Colour;
 
 /// Standard output.
 pub(super) struct Out<W = StdoutLock<'static>> {
@@ -89,8 +88,9 @@ fn shown(given: &str, colour: Colour) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
+    use ctwarden_control::Paint;
+
     use super::*;
-    use crate::terminal::Paint;
 
     #[test]
     fn a_terminal_obeys_nothing_but_our_colours() {

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Args;
+use ctwarden_control::plain_json;
 
 use super::out::Out;
 use super::{Socket, UNEXPECTED};
 use crate::control::{Client, Request, Response};
-use crate::plain_json;
 
 /// Show the status of the running daemon and its plugins
 #[derive(Args)]

@@ -1,28 +1,19 @@
 //! The control socket: how commands such as `ctwarden status` talk to the running daemon.
 //!
-//! The protocol is JSON lines over a Unix stream socket: one request a line and one answer a line, in order. The
-//! socket's owner and mode decide who may connect, and the daemon checks the peer's credentials again.
+//! This is the daemon's end. [`ctwarden_control`] has the protocol and the client. The socket's owner and mode decide
+//! who may connect, and the daemon checks the peer's credentials again.
 
-mod client;
-mod message;
-mod outcomes;
-mod plugin_condition;
+mod condition;
 mod seats;
 mod server;
-mod status;
 
-pub(crate) use client::Client;
-pub(crate) use message::{
-    AddToSet, ChangedNetwork, ClaimReport, ClaimsOfSet, ClaimsReport, RemoveFromSet, Request, Response, Send, Sent,
+pub(crate) use condition::condition;
+pub(crate) use ctwarden_control::{
+    AddToSet, ChangedNetwork, ClaimReport, ClaimsOfSet, ClaimsReport, Client, CounterReport, Fault, FirewallReport,
+    FlowTable, LastRefusal, ListReport, PluginReport, RemoveFromSet, ReplicaReport, Request, Response, Send, Sent,
+    SetReport, StatusReport, Warning,
 };
-pub(crate) use plugin_condition::PluginCondition;
 pub(crate) use server::{ControlRequest, ControlServer};
-pub(crate) use status::{
-    CounterReport, Fault, FirewallReport, FlowTable, LastRefusal, ListReport, PluginReport, ReplicaReport, SetReport,
-    StatusReport,
-};
-
-pub(crate) use crate::warning::Warning;
 
 #[cfg(test)]
 mod tests;

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ctwarden_control::{LINE_MAX, Request, Response, plain_json};
 use nix::unistd::{Gid, Uid};
 use rustix::fs::{FileType, Mode};
 use thiserror::Error;
@@ -20,10 +21,8 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf, UCred};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use super::message::{LINE_MAX, Request, Response};
 use super::seats::{Seat, Seats};
 use crate::config::ControlGroup;
-use crate::plain_json;
 use crate::trusted_path::{AccessError, Directory};
 
 /// Time within which a line must be complete once it has begun. Between lines a client may wait without a limit: `send`

@@ -2,12 +2,12 @@
 
 use std::fmt::Write as _;
 
+use ctwarden_control::{Colour, Paint};
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
 
 use super::finding::{Finding, Verdict};
 use super::{Facts, muting};
-use crate::terminal::{Colour, Paint};
 
 /// Columns of a line of text. Terminals have at least 80; commands are never broken.
 const WIDTH: usize = 100;

@@ -7,6 +7,7 @@
 mod rule_changes;
 mod watch;
 
+use ctwarden_control::Warning;
 use ctwarden_engine::Tracked;
 use ctwarden_model::Family;
 
@@ -17,7 +18,6 @@ use super::muting;
 use super::setting::Setting;
 use super::switches::{judge_events, sends_events};
 use super::tracking::Tracking;
-use crate::warning::Warning;
 
 /// The setting that turns off events of new entries.
 const EVENTS: &str = "net.netfilter.nf_conntrack_events";

@@ -215,7 +215,7 @@ impl EventLoop {
     }
 
     fn plugin_report(&self, plugin: &PluginStatus, now: Timestamp) -> control::PluginReport {
-        let (state, until_ms, reason) = control::PluginCondition::of(plugin, now);
+        let (state, until_ms, reason) = control::condition(plugin, now);
         let about = self.granting.of(&plugin.name);
         control::PluginReport {
             name: plugin.name.to_string(),

@@ -34,6 +34,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use ctwarden_control::plain_json;
 use ctwarden_model::{
     Action, ChangedSet, Family, FaultRecord, Fields, Filter, FlowKey, FoldedCount, LabelChange, Layer4, Masked,
     MaskedAddress, Notice, Outcome, PartValue, PortRange, PrefixSet, Record, Refusal, Selection, Tally, Target,
@@ -42,7 +43,6 @@ use ctwarden_model::{
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use super::rfc3339::Rfc3339;
-use crate::plain_json;
 
 /// Longest list of a filter in a record. A longer list is cut, and the record has the number of omitted values.
 const LIST_MAX: usize = 32;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// A property of the machine that prevents policies from working.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Warning {
+pub struct Warning {
     /// The subject: the name of the doctor's check.
     pub about: String,
     /// The observation and its consequence.

@@ -5,14 +5,14 @@ use std::io::IsTerminal;
 
 /// Whether output is coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Colour {
+pub enum Colour {
     Off,
     On,
 }
 
 /// Select Graphic Rendition parameters (ECMA-48).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Paint {
+pub enum Paint {
     Bold,
     Dim,
     Red,
@@ -22,18 +22,18 @@ pub(crate) enum Paint {
 
 impl Colour {
     /// What follows the escape character in all output of [`Colour::paint`].
-    pub(crate) const SEQUENCES: [&str; 6] = ["[0m", "[1m", "[2m", "[31m", "[32m", "[33m"];
+    pub const SEQUENCES: [&str; 6] = ["[0m", "[1m", "[2m", "[31m", "[32m", "[33m"];
 
     /// On for a terminal, unless `NO_COLOR` is set to anything (no-color.org) or the terminal is dumb.
     #[must_use]
-    pub(crate) fn of(output: &impl IsTerminal) -> Self {
+    pub fn of(output: &impl IsTerminal) -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         if output.is_terminal() && !refused && !dumb { Self::On } else { Self::Off }
     }
 
     /// The text in the colour or weight of `paint`.
-    pub(crate) fn paint(self, paint: Paint, text: impl Display) -> String {
+    pub fn paint(self, paint: Paint, text: impl Display) -> String {
         let code = match paint {
             Paint::Bold => 1,
             Paint::Dim => 2,

@@ -14,7 +14,7 @@ use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 ///
 /// # Errors
 /// As [`serde_json::to_string`].
-pub(crate) fn to_string(value: &impl Serialize) -> serde_json::Result<String> {
+pub fn to_string(value: &impl Serialize) -> serde_json::Result<String> {
     let mut bytes = Vec::with_capacity(512);
     value.serialize(&mut Serializer::with_formatter(&mut bytes, Plain(CompactFormatter)))?;
     String::from_utf8(bytes).map_err(serde::ser::Error::custom)
@@ -24,7 +24,7 @@ pub(crate) fn to_string(value: &impl Serialize) -> serde_json::Result<String> {
 ///
 /// # Errors
 /// As [`serde_json::to_writer_pretty`].
-pub(crate) fn to_writer_pretty(out: impl Write, value: &impl Serialize) -> serde_json::Result<()> {
+pub fn to_writer_pretty(out: impl Write, value: &impl Serialize) -> serde_json::Result<()> {
     value.serialize(&mut Serializer::with_formatter(out, Plain(PrettyFormatter::new())))
 }
 

@@ -3,4 +3,4 @@
 use std::collections::BTreeMap;
 
 /// Counts by kind of verdict, then by outcome.
-pub(crate) type Outcomes = BTreeMap<String, BTreeMap<String, u64>>;
+pub type Outcomes = BTreeMap<String, BTreeMap<String, u64>>;

@@ -13,7 +13,7 @@ use crate::warning::Warning;
 
 /// The status of the daemon. Times are milliseconds, counts are since the start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct StatusReport {
+pub struct StatusReport {
     /// Version of the daemon.
     pub version: String,
     pub pid: u32,
@@ -31,7 +31,7 @@ pub(crate) struct StatusReport {
     pub events: u64,
     /// Kernel messages that could not be decoded.
     #[serde(default)]
-    pub(crate) unreadable: u64,
+    pub unreadable: u64,
     /// Overruns: times that the kernel dropped events.
     pub overruns: u64,
     /// Sweeps of the table that ended complete.
@@ -56,41 +56,41 @@ pub(crate) struct StatusReport {
     pub plugins: Vec<PluginReport>,
     /// Address sets, by name.
     #[serde(default)]
-    pub(crate) sets: Vec<SetReport>,
+    pub sets: Vec<SetReport>,
 }
 
 /// The status of an address set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct SetReport {
-    pub(crate) name: String,
+pub struct SetReport {
+    pub name: String,
     /// The file of the set, if it comes from one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) file: Option<String>,
-    pub(crate) networks: u64,
+    pub file: Option<String>,
+    pub networks: u64,
     /// The list in use, if the set comes from a file that could be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) list: Option<ListReport>,
+    pub list: Option<ListReport>,
     /// Why the list in the file is not in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) refused: Option<String>,
+    pub refused: Option<String>,
     /// What the packet filter holds, if the set is mirrored there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) firewall: Option<FirewallReport>,
+    pub firewall: Option<FirewallReport>,
 }
 
 /// What the packet filter holds of a set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct FirewallReport {
+pub struct FirewallReport {
     /// Ranges in the kernel.
-    pub(crate) elements: u64,
+    pub elements: u64,
     /// Networks that are not in the kernel, because they overlap an address that is never banned.
-    pub(crate) held_back: u64,
+    pub held_back: u64,
     /// The first of these networks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) first_held_back: Vec<String>,
+    pub first_held_back: Vec<String>,
     /// Why the last change or repair failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) error: Option<String>,
+    pub error: Option<String>,
 }
 
 impl FirewallReport {
@@ -109,24 +109,24 @@ impl FirewallReport {
 
 /// The list of a set, as it was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ListReport {
+pub struct ListReport {
     /// Format of the file: `plain`, `csv`, `json-lines`, `ipset`, `nft` or `mmdb`.
-    pub(crate) format: String,
-    pub(crate) lines: u64,
+    pub format: String,
+    pub lines: u64,
     /// Addresses, networks and ranges, as written.
-    pub(crate) entries: u64,
+    pub entries: u64,
     /// Lines that were skipped because they are wrong.
-    pub(crate) skipped: u64,
+    pub skipped: u64,
     /// Why the first of them are wrong, each with file, line and column.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub(crate) first_skipped: Vec<String>,
+    pub first_skipped: Vec<String>,
     /// When the file was read, as RFC 3339.
-    pub(crate) read: String,
+    pub read: String,
 }
 
 /// The size of the kernel's table.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct FlowTable {
+pub struct FlowTable {
     /// Entries of this network namespace.
     pub entries: u32,
     /// `nf_conntrack_max`; 0 is unlimited.
@@ -141,7 +141,7 @@ pub(crate) struct FlowTable {
 
 /// The status of the replica.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ReplicaReport {
+pub struct ReplicaReport {
     pub flows: u64,
     /// Memory in use, in bytes.
     pub bytes: u64,
@@ -163,7 +163,7 @@ const fn hears() -> bool {
 
 /// The status of a plugin.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct PluginReport {
+pub struct PluginReport {
     /// Name of the plugin in the configuration.
     pub name: String,
     /// The version that the plugin reports.
@@ -214,7 +214,7 @@ pub(crate) struct PluginReport {
 
 /// The status of a counter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct CounterReport {
+pub struct CounterReport {
     pub name: String,
     /// Keys in memory, with those whose window is over.
     pub keys: u64,
@@ -228,7 +228,7 @@ pub(crate) struct CounterReport {
 
 /// A verdict that was refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct LastRefusal {
+pub struct LastRefusal {
     /// Time of the refusal, as RFC 3339.
     pub time: String,
     /// Kind of the verdict: block, delete, ….
@@ -237,7 +237,7 @@ pub(crate) struct LastRefusal {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Fault {
+pub struct Fault {
     /// Time of the fault, as RFC 3339.
     pub time: String,
     /// Name of the kind: trap, out-of-time, ….
@@ -264,7 +264,7 @@ const COLUMNS: [(&str, bool); 9] = [
 impl StatusReport {
     /// Returns the report for people: the daemon, a line for each plugin, and details under that line.
     #[must_use]
-    pub(crate) fn to_text(&self, colour: Colour) -> String {
+    pub fn to_text(&self, colour: Colour) -> String {
         let mut text = String::new();
         // Writing into a string cannot fail.
         let _ = self.write_text(&mut text, colour);

@@ -9,13 +9,13 @@ use super::outcomes::Outcomes;
 use super::status::StatusReport;
 
 /// Longest line in bytes, including its end: a message of a plugin, or the status of many plugins.
-pub(crate) const LINE_MAX: usize = 1 << 20;
+pub const LINE_MAX: usize = 1 << 20;
 
 /// A client's request: `"status"` or `{"send":{"plugin":"ban-follower","text":"ban 192.0.2.1"}}`, with `"no-wait":true`
 /// after the text if the client does not wait.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub(crate) enum Request {
+pub enum Request {
     /// Requests the status of the daemon and its plugins.
     Status,
     /// A message to a plugin.
@@ -31,7 +31,7 @@ pub(crate) enum Request {
 /// Networks for an address set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct AddToSet {
+pub struct AddToSet {
     /// Name of the set in the configuration.
     pub set: String,
     /// Name of the person or program that claims the networks: 1 to 64 printable ASCII characters.
@@ -55,7 +55,7 @@ pub(crate) struct AddToSet {
 /// Networks that are to leave an address set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RemoveFromSet {
+pub struct RemoveFromSet {
     pub set: String,
     /// Only the claims of this source are removed.
     pub source: String,
@@ -71,14 +71,14 @@ pub(crate) struct RemoveFromSet {
 /// Which claims are listed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct ClaimsOfSet {
+pub struct ClaimsOfSet {
     pub set: String,
 }
 
 /// A message to a plugin.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Send {
+pub struct Send {
     /// Name of the plugin in the configuration.
     pub plugin: String,
     /// The text for the plugin's `message` function.
@@ -91,7 +91,7 @@ pub(crate) struct Send {
 /// The daemon's answer: `{"status":{…}}`, `{"sent":{…}}`, `{"changed":[…]}`, `{"claims":{…}}` or `{"error":"…"}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Response {
+pub enum Response {
     /// The answer to [`Request::Status`].
     Status(Box<StatusReport>),
     /// The answer to [`Request::Send`].
@@ -107,7 +107,7 @@ pub(crate) enum Response {
 
 /// What a request has done with one network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ChangedNetwork {
+pub struct ChangedNetwork {
     pub network: String,
     /// In words: "added until 2026-11-30T13:00:00Z".
     pub text: String,
@@ -117,7 +117,7 @@ pub(crate) struct ChangedNetwork {
 
 /// The claims of people, programs and policies on one address set.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ClaimsReport {
+pub struct ClaimsReport {
     /// By network, the wider first; IPv4 before IPv6.
     pub claims: Vec<ClaimReport>,
     /// Claims that did not fit into the answer.
@@ -128,7 +128,7 @@ pub(crate) struct ClaimsReport {
 
 /// One claim. Times are those of RFC 3339.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct ClaimReport {
+pub struct ClaimReport {
     pub network: String,
     pub source: String,
     pub since: String,
@@ -143,7 +143,7 @@ pub(crate) struct ClaimReport {
 
 /// The result of a message.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Sent {
+pub struct Sent {
     /// The plugin's reply. May be empty.
     pub text: String,
     /// Flows and verdicts: kind to outcome to count. For a verdict over a selection, each flow counts.

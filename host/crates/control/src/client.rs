@@ -16,7 +16,7 @@ const ANSWER_MAX: u64 = 64 << 20;
 
 /// Why a request to the daemon failed.
 #[derive(Debug, Error)]
-pub(crate) enum ClientError {
+pub enum ClientError {
     #[error("no ctwarden runs at {0}; start it with `ctwarden run --config FILE`, or name its socket with --socket")]
     NotRunning(PathBuf),
     #[error("{0} is for root and its group only; run as root or join that group (`ls -l {0}` shows it)")]
@@ -46,7 +46,7 @@ pub(crate) enum ClientError {
 
 /// A connection to the daemon.
 #[derive(Debug)]
-pub(crate) struct Client {
+pub struct Client {
     stream: BufReader<UnixStream>,
     path: PathBuf,
 }
@@ -56,7 +56,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`] with the remedy.
-    pub(crate) fn connect(path: &Path) -> Result<Self, ClientError> {
+    pub fn connect(path: &Path) -> Result<Self, ClientError> {
         let of_io = |error: io::Error| {
             let path = path.to_path_buf();
             if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) {
@@ -77,7 +77,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`]. A refusal by the daemon is not an error but [`Response::Error`].
-    pub(crate) fn ask(&mut self, request: &Request) -> Result<Response, ClientError> {
+    pub fn ask(&mut self, request: &Request) -> Result<Response, ClientError> {
         let answer_error = |error| ClientError::Answer { path: self.path.clone(), error };
         let mut line = serde_json::to_vec(request).map_err(answer_error)?;
         line.push(b'\n');
