@@ -1,7 +1,7 @@
 //! The condition of a plugin, from two states of the engine: the plugin's and the breaker's.
 
 use ctwarden_control::PluginCondition;
-use ctwarden_engine::{BreakerStatus, PluginState, PluginStatus};
+use ctwarden_engine::{BreakerStatus, PauseStatus, PluginState, PluginStatus};
 use ctwarden_model::Timestamp;
 
 /// Returns the condition, the milliseconds until it changes by itself, and why the plugin is held back.
@@ -17,7 +17,10 @@ pub(crate) fn condition(plugin: &PluginStatus, now: Timestamp) -> (PluginConditi
         (PluginState::Running, BreakerStatus::Open { until, refused }) => {
             (PluginCondition::BreakerOpen, left(until), Some(over_budget(refused)))
         }
-        (PluginState::Running, BreakerStatus::Closed) => (PluginCondition::Running, None, None),
+        (PluginState::Running, BreakerStatus::Closed) => match plugin.pause {
+            PauseStatus::Paused { until } => (PluginCondition::Paused, until.and_then(left), None),
+            PauseStatus::NotPaused => (PluginCondition::Running, None, None),
+        },
     }
 }
 

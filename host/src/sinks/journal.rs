@@ -177,6 +177,9 @@ fn severity(record: &Record) -> u8 {
             Notice::Swept { .. } => INFORMATIONAL,
             Notice::Restarted(_)
             | Notice::BreakerClosed(_)
+            | Notice::Paused(..)
+            | Notice::Resumed(_)
+            | Notice::ModeChanged(..)
             | Notice::SetChanged(_)
             | Notice::ClaimsChanged(_)
             | Notice::Reloaded

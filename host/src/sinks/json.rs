@@ -6,7 +6,7 @@
 //! | key | value |
 //! |---|---|
 //! | `time` | RFC 3339 in UTC with nanoseconds, always 30 characters |
-//! | `record` | `verdict`, `fault` or `notice` |
+//! | `record` | `verdict`, `fault`, `notice` or `flow` |
 //!
 //! A **verdict** has `plugin`, `mode` (`observe`, `enforce`), `action` (delete, mark, labels, timeout, alert, log,
 //! block, unblock, protect, sweep), `outcome` (applied, gone, replaced, refused, over-budget, not-granted, protected,
@@ -19,16 +19,21 @@
 //! `block` and `unblock` (`set`, `network`, `seconds`), `protect_seconds`. In `fields`, a name that was given twice has
 //! a list.
 //!
+//! A **flow** goes only to clients that follow flows. It has `event` (new, ended), `flow`, `reply` (the other direction,
+//! without `id` and `zone`, if it is known) and `mark`, and at its end `packets` and `bytes` of both directions if the
+//! kernel counts them.
+//!
 //! A **fault** has `plugin`, `fault` (trap, panic, out-of-time, stuck, out-of-memory, too-much, exited, configuration),
 //! `text`, `entries` (of the void call), `restart_ms` (left out if the daemon ends instead) and `quarantined`.
 //!
-//! A **notice** has `notice` (overrun, swept, restarted, breaker-opened, breaker-closed, missed, records-folded,
-//! set-changed, set-lines-skipped, set-refused, claims-changed, firewall-repaired, reloaded, reload-failed, started, stopping, records-lost). If they
-//! apply, it also has `plugin`, `set`, `rows`, `complete`, `took_us`, `seconds`, `entries`, `text`, `lost` and, for
-//! folded records, `verdicts` (kind to outcome to count). A changed set has `networks`, and `lines`, `entries` and
-//! `skipped` of the list that was read last. A refused set has `lines` and `wrong` if the list could be read. Changed
-//! claims have `set`, `source`, `change` (added, removed, ended, evicted), `members` (the first 32), `count` (of all
-//! members), and if they apply `until` (RFC 3339) and `reason`.
+//! A **notice** has `notice` (overrun, swept, restarted, breaker-opened, breaker-closed, paused, resumed,
+//! mode-changed, missed, records-folded, comes-back, set-changed, set-lines-skipped, set-refused, claims-changed,
+//! firewall-repaired, reloaded, reload-failed, warned, warning-over, started, stopping, records-lost). If they apply, it
+//! also has `plugin`, `mode`, `set`, `rows`, `complete`, `took_us`, `seconds`, `entries`, `text`, `lost` and, for folded
+//! records, `verdicts` (kind to outcome to count). A paused plugin without `seconds` is paused until it is resumed. A
+//! changed set has `networks`, and `lines`, `entries` and `skipped` of the list that was read last. A refused set has
+//! `lines` and `wrong` if the list could be read. Changed claims have `set`, `source`, `change` (added, removed, ended,
+//! evicted), `members` (the first 32), `count` (of all members), and if they apply `until` (RFC 3339) and `reason`.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -36,7 +41,7 @@ use std::time::Duration;
 
 use ctwarden_control::plain_json;
 use ctwarden_model::{
-    Action, ChangedSet, Family, FaultRecord, Fields, Filter, FlowKey, FoldedCount, LabelChange, Layer4, Masked,
+    Action, ChangedSet, Family, FaultRecord, Fields, Filter, Flow, FlowKey, FoldedCount, LabelChange, Layer4, Masked,
     MaskedAddress, Notice, Outcome, PartValue, PortRange, PrefixSet, Record, Refusal, Selection, Tally, Target,
     Timestamp, Tuple, VerdictRecord,
 };
@@ -61,6 +66,61 @@ pub(crate) fn line(record: &Record) -> serde_json::Result<String> {
 /// As [`line()`].
 pub(crate) fn lost_line(at: Timestamp, lost: u64) -> serde_json::Result<String> {
     plain_json::to_string(&LostJson { at, lost })
+}
+
+/// The line of a flow that begins or ends, for clients that follow flows. `flow` is the entry, if it was read in full.
+///
+/// # Errors
+/// As [`line()`].
+pub(crate) fn flow_line(
+    at: Timestamp,
+    event: &'static str,
+    key: &FlowKey,
+    flow: Option<&Flow>,
+) -> serde_json::Result<String> {
+    plain_json::to_string(&FlowNewsJson { at, event, key, flow })
+}
+
+/// A filter as records have it: its parts by name.
+pub(crate) fn filter_in_words(filter: &Filter) -> String {
+    plain_json::to_string(&FilterJson(filter)).unwrap_or_default()
+}
+
+struct FlowNewsJson<'a> {
+    at: Timestamp,
+    event: &'static str,
+    key: &'a FlowKey,
+    flow: Option<&'a Flow>,
+}
+
+impl Serialize for FlowNewsJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        begin(&mut map, self.at, "flow")?;
+        map.serialize_entry("event", self.event)?;
+        map.serialize_entry("flow", &FlowJson(self.key))?;
+        if let Some(flow) = self.flow {
+            map.serialize_entry("reply", &TupleJson(&flow.tuples.reply))?;
+            if let Some(mark) = flow.mark {
+                map.serialize_entry("mark", &mark.0)?;
+            }
+            if let (Some(original), Some(reply)) = (flow.counters.original, flow.counters.reply) {
+                map.serialize_entry("packets", &original.packets.saturating_add(reply.packets))?;
+                map.serialize_entry("bytes", &original.bytes.saturating_add(reply.bytes))?;
+            }
+        }
+        map.end()
+    }
+}
+
+struct TupleJson<'a>(&'a Tuple);
+
+impl Serialize for TupleJson<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        tuple(&mut map, self.0)?;
+        map.end()
+    }
 }
 
 struct RecordJson<'a>(&'a Record);
@@ -177,7 +237,17 @@ fn notice<M: SerializeMap>(map: &mut M, at: Timestamp, notice: &Notice) -> Resul
             map.serialize_entry("complete", complete)?;
             map.serialize_entry("took_us", &micros(*took))
         }
-        Notice::Restarted(plugin) | Notice::BreakerClosed(plugin) => map.serialize_entry("plugin", plugin.as_str()),
+        Notice::Restarted(plugin) | Notice::BreakerClosed(plugin) | Notice::Resumed(plugin) => {
+            map.serialize_entry("plugin", plugin.as_str())
+        }
+        Notice::Paused(plugin, length) => {
+            map.serialize_entry("plugin", plugin.as_str())?;
+            length.iter().try_for_each(|length| map.serialize_entry("seconds", &length.as_secs()))
+        }
+        Notice::ModeChanged(plugin, mode) => {
+            map.serialize_entry("plugin", plugin.as_str())?;
+            map.serialize_entry("mode", mode.name())
+        }
         Notice::BreakerOpened(plugin, rest) => {
             map.serialize_entry("plugin", plugin.as_str())?;
             map.serialize_entry("seconds", &rest.as_secs())
@@ -255,6 +325,9 @@ pub(super) const fn notice_name(notice: &Notice) -> &'static str {
         Notice::Restarted(_) => "restarted",
         Notice::BreakerOpened(..) => "breaker-opened",
         Notice::BreakerClosed(_) => "breaker-closed",
+        Notice::Paused(..) => "paused",
+        Notice::Resumed(_) => "resumed",
+        Notice::ModeChanged(..) => "mode-changed",
         Notice::Missed(..) => "missed",
         Notice::RecordsFolded(..) => "records-folded",
         Notice::ComesBack { .. } => "comes-back",

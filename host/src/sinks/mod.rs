@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 use ctwarden_model::Record;
 
 pub(crate) use journal::SOCKET as JOURNAL;
+pub(crate) use json::{filter_in_words, flow_line, line, lost_line};
 pub(crate) use rfc3339::Rfc3339;
 pub(crate) use scribe::Missing;
 

@@ -78,6 +78,14 @@ fn notice(f: &mut Formatter<'_>, notice: &Notice) -> fmt::Result {
         Notice::BreakerOpened(plugin, rest) => {
             write!(f, "{plugin}: exceeded its budget again and again, so it only observes for {rest:?}")
         }
+        Notice::Paused(plugin, None) => write!(f, "{plugin}: paused by the operator, so it only observes"),
+        Notice::Paused(plugin, Some(length)) => {
+            write!(f, "{plugin}: paused by the operator, so it only observes for {length:?}")
+        }
+        Notice::Resumed(plugin) => write!(f, "{plugin}: its pause is over"),
+        Notice::ModeChanged(plugin, mode) => {
+            write!(f, "{plugin}: the operator has set its mode to {} until the next reload", mode.name())
+        }
         Notice::BreakerClosed(plugin) => write!(f, "{plugin}: may act again"),
         Notice::Missed(plugin, entries) => write!(f, "{plugin}: its queue was full, {entries} entries were dropped"),
         Notice::RecordsFolded(plugin, counts) => {

@@ -16,6 +16,8 @@ pub enum PluginCondition {
     Quarantined,
     /// The plugin exceeded its budget repeatedly. It only observes until the given time.
     BreakerOpen,
+    /// The operator has paused the plugin. It only observes until it is resumed, or until the given time.
+    Paused,
     /// The plugin ended and does not start again.
     Stopped,
 }
@@ -29,6 +31,7 @@ impl PluginCondition {
             Self::Restarting => "restarting",
             Self::Quarantined => "quarantined",
             Self::BreakerOpen => "breaker-open",
+            Self::Paused => "paused",
             Self::Stopped => "stopped",
         }
     }
@@ -38,7 +41,7 @@ impl PluginCondition {
     pub const fn paint(self) -> Paint {
         match self {
             Self::Running => Paint::Green,
-            Self::Restarting | Self::BreakerOpen => Paint::Yellow,
+            Self::Restarting | Self::BreakerOpen | Self::Paused => Paint::Yellow,
             Self::Quarantined | Self::Stopped => Paint::Red,
         }
     }

@@ -7,9 +7,10 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use ctwarden_model::{
-    ChangedSet, EffectId, Event, ExpectationEvent, Fault, Flow, FlowKey, Member, Now, PrefixSet, Steady,
+    ChangedSet, EffectId, Event, ExpectationEvent, Fault, Flow, FlowKey, Member, Mode, Now, PrefixSet, Steady,
 };
 
 use crate::intake::{Intake, STOPPED};
@@ -262,6 +263,29 @@ impl Engine {
     pub fn handle_message(&mut self, now: Now, plugin: &str, text: String, wait: Wait) -> Result<Ticket, MessageError> {
         self.verdicts.tell_time(now);
         self.intake.take_message(&mut self.verdicts, plugin, text, wait)
+    }
+
+    /// Pauses a plugin: it is called as before and only observes, for this time or until [`Engine::handle_resume`]. Its
+    /// protections hold, and it may protect more flows. A reload does not end the pause.
+    pub fn handle_pause(&mut self, now: Now, plugin: PluginId, length: Option<Duration>) {
+        self.verdicts.tell_time(now);
+        self.verdicts.pause(plugin, length);
+        self.tidy();
+    }
+
+    /// Ends a pause. Returns false if the plugin was not paused.
+    pub fn handle_resume(&mut self, now: Now, plugin: PluginId) -> bool {
+        self.verdicts.tell_time(now);
+        let was_paused = self.verdicts.resume(plugin);
+        self.tidy();
+        was_paused
+    }
+
+    /// Changes the mode of a plugin until the next [`Engine::handle_plugins`]. The caller has checked the grants.
+    pub fn handle_mode(&mut self, now: Now, plugin: PluginId, mode: Mode) {
+        self.verdicts.tell_time(now);
+        self.verdicts.switch(plugin, mode);
+        self.tidy();
     }
 
     /// Reports that a named address set has changed. `added` are the members that are new in the set or have a new

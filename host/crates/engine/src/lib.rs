@@ -98,3 +98,4 @@ pub use verdicts::guard::Granted;
 pub use verdicts::lookup::{Looked, Lookup};
 pub use verdicts::protected_flows::SPECIAL_NETWORKS;
 pub use verdicts::replies::{MessageError, MessageOutcome, REFUSALS, Shortfall, Wait};
+pub use verdicts::steering::PauseStatus;

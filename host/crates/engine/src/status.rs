@@ -15,6 +15,7 @@ use crate::intake::roster::Plugin;
 use crate::intake::supervise::Lifecycle;
 use crate::verdicts::Verdicts;
 use crate::verdicts::accounts::Account;
+use crate::verdicts::steering::PauseStatus;
 
 /// Counts of verdicts by outcome: a row for each kind, a column for each outcome.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,8 +119,11 @@ pub enum BreakerStatus {
 pub struct PluginStatus {
     pub id: PluginId,
     pub name: PluginName,
-    /// The configured mode. The plugin only observes while its breaker is open, whatever its mode is.
+    /// The current mode. The plugin only observes while it is paused or its breaker is open, whatever its mode is.
     pub mode: Mode,
+    /// The mode in the configuration.
+    pub configured_mode: Mode,
+    pub pause: PauseStatus,
     pub state: PluginState,
     pub breaker: BreakerStatus,
     /// Entries (events and rows) that wait in the plugin's queue.
@@ -194,7 +198,9 @@ fn plugin_status(plugin: &Plugin, account: Option<&Account>, now: Now) -> Plugin
     PluginStatus {
         id: plugin.id,
         name: plugin.spec.name.clone(),
-        mode: plugin.spec.mode,
+        mode: account.map_or(plugin.spec.mode, Account::current_mode),
+        configured_mode: plugin.spec.mode,
+        pause: account.map_or(PauseStatus::NotPaused, |account| account.pause_status(|at| wall(at, now), now.steady)),
         state: match &plugin.supervision.life {
             Lifecycle::Running => PluginState::Running,
             Lifecycle::Backoff(until) => PluginState::Backoff { until: wall(*until, now) },

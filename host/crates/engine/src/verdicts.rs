@@ -35,12 +35,14 @@ mod selection;
 mod selection_progress;
 mod selections;
 pub(crate) mod sight;
+pub(crate) mod steering;
 mod waiting_selections;
 
 use alloc::collections::BTreeSet;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use ctwarden_model::{
     Action, Effect, EffectId, Event, FlowKey, Mode, Notice, Now, PrefixSet, Record, Refusal, ReportBatch, Steady,
@@ -353,11 +355,39 @@ impl Verdicts {
         self.resume_selections();
     }
 
-    /// Does the work that is due after every input: reports counts of folded verdicts and closed breakers.
+    pub(crate) fn pause(&mut self, plugin: PluginId, length: Option<Duration>) {
+        let now = self.clock;
+        let Some(account) = self.guard.account_mut(plugin) else { return };
+        account.steering_mut().pause(length, now.steady);
+        self.records.notice(now.wall, Notice::Paused(account.name().clone(), length));
+    }
+
+    pub(crate) fn resume(&mut self, plugin: PluginId) -> bool {
+        let now = self.clock;
+        let Some(account) = self.guard.account_mut(plugin) else { return false };
+        let was_paused = account.steering_mut().resume(now.steady);
+        if was_paused {
+            self.records.notice(now.wall, Notice::Resumed(account.name().clone()));
+        }
+        was_paused
+    }
+
+    pub(crate) fn switch(&mut self, plugin: PluginId, mode: Mode) {
+        let now = self.clock.wall;
+        let Some(account) = self.guard.account_mut(plugin) else { return };
+        account.steering_mut().switch(mode);
+        self.records.notice(now, Notice::ModeChanged(account.name().clone(), mode));
+    }
+
+    /// Does the work that is due after every input: reports counts of folded verdicts, ended pauses and closed
+    /// breakers.
     pub(crate) fn tidy(&mut self) {
         self.tell_folded(false);
         let now = self.clock;
         for account in self.guard.accounts_mut() {
+            if account.steering_mut().notice_end(now.steady) {
+                self.records.notice(now.wall, Notice::Resumed(account.name().clone()));
+            }
             if account.notice_closing(now.steady) {
                 self.records.notice(now.wall, Notice::BreakerClosed(account.name().clone()));
             }

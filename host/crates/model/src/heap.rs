@@ -144,6 +144,9 @@ impl Record {
                 | Notice::Restarted(_)
                 | Notice::BreakerOpened(..)
                 | Notice::BreakerClosed(_)
+                | Notice::Paused(..)
+                | Notice::Resumed(_)
+                | Notice::ModeChanged(..)
                 | Notice::Missed(..)
                 | Notice::Reloaded
                 | Notice::Started

@@ -95,6 +95,12 @@ pub enum Notice {
     BreakerOpened(PluginName, Duration),
     /// The breaker closed, and the plugin may act again.
     BreakerClosed(PluginName),
+    /// The operator paused the plugin for this duration, or until further notice. It only observes.
+    Paused(PluginName, Option<Duration>),
+    /// The pause of the plugin is over.
+    Resumed(PluginName),
+    /// The operator changed the mode of the plugin until the next reload.
+    ModeChanged(PluginName, Mode),
     /// A flow was deleted `times` times within a minute and still comes back, so nothing drops its packets.
     ComesBack {
         plugin: PluginName,
@@ -151,6 +157,35 @@ pub enum Record {
     Fault(Box<FaultRecord>),
     /// A notice and its wall time.
     Notice(Timestamp, Box<Notice>),
+}
+
+impl Notice {
+    /// The plugin that the notice is about.
+    #[must_use]
+    pub const fn plugin(&self) -> Option<&PluginName> {
+        match self {
+            Self::Restarted(plugin)
+            | Self::BreakerOpened(plugin, _)
+            | Self::BreakerClosed(plugin)
+            | Self::Paused(plugin, _)
+            | Self::Resumed(plugin)
+            | Self::ModeChanged(plugin, _)
+            | Self::ComesBack { plugin, .. }
+            | Self::Missed(plugin, _)
+            | Self::RecordsFolded(plugin, _) => Some(plugin),
+            Self::Overrun
+            | Self::Swept { .. }
+            | Self::SetChanged(_)
+            | Self::SetLinesSkipped(..)
+            | Self::SetRefused { .. }
+            | Self::Reloaded
+            | Self::ReloadFailed(_)
+            | Self::Warned { .. }
+            | Self::WarningOver(_)
+            | Self::Started
+            | Self::Stopping => None,
+        }
+    }
 }
 
 impl Record {

@@ -7,6 +7,16 @@ use ctwarden_model::{
 
 use super::*;
 
+/// Asserts that the line is a record as the published schema describes it.
+#[track_caller]
+fn assert_in_schema(line: &str) {
+    let schema = serde_json::from_str(include_str!("../../../../docs/records.schema.json")).unwrap();
+    let validator = jsonschema::draft202012::options().build(&schema).unwrap();
+    let record = serde_json::from_str(line).unwrap();
+    let faults: Vec<_> = validator.iter_errors(&record).map(|fault| fault.to_string()).collect();
+    assert!(faults.is_empty(), "{line}: {faults:?}");
+}
+
 const AT: Timestamp = Timestamp(1_790_000_000_000_000_042);
 
 fn key(layer4: Layer4, protocol: Protocol, src: &str, dst: &str) -> FlowKey {
@@ -38,6 +48,7 @@ fn assert_verdict(record: VerdictRecord, middle: &str) {
         r#"{"time":"2026-09-21T14:13:20.000000042Z","record":"verdict","plugin":"ban-follower","mode":"enforce","#;
     let line = line(&Record::Verdict(Box::new(record))).unwrap();
     assert_eq!(line, format!("{begin}{middle},\"took_us\":1234}}"));
+    assert_in_schema(&line);
 }
 
 const TCP: &str = r#""flow":{"id":305419896,"zone":3,"protocol":"tcp","src":"192.0.2.1","dst":"198.51.100.2","src_port":40000,"dst_port":443}"#;
@@ -252,6 +263,16 @@ fn each_notice_has_its_line() {
             r#""notice":"breaker-opened","plugin":"x","seconds":60"#,
         ),
         (Notice::BreakerClosed(plugin.clone()), r#""notice":"breaker-closed","plugin":"x""#),
+        (Notice::Paused(plugin.clone(), None), r#""notice":"paused","plugin":"x""#),
+        (
+            Notice::Paused(plugin.clone(), Some(Duration::from_secs(60))),
+            r#""notice":"paused","plugin":"x","seconds":60"#,
+        ),
+        (Notice::Resumed(plugin.clone()), r#""notice":"resumed","plugin":"x""#),
+        (
+            Notice::ModeChanged(plugin.clone(), Mode::Observe),
+            r#""notice":"mode-changed","plugin":"x","mode":"observe""#,
+        ),
         (Notice::Missed(plugin.clone(), 12), r#""notice":"missed","plugin":"x","entries":12"#),
         (
             Notice::RecordsFolded(
@@ -322,16 +343,49 @@ fn each_notice_has_its_line() {
         (Notice::FirewallRepaired("where".into()), r#""notice":"firewall-repaired","text":"where""#),
         (Notice::Reloaded, r#""notice":"reloaded""#),
         (Notice::ReloadFailed("why".into()), r#""notice":"reload-failed","text":"why""#),
+        (
+            Notice::Warned { about: "hooks".into(), text: "why".into() },
+            r#""notice":"warned","about":"hooks","text":"why""#,
+        ),
+        (Notice::WarningOver("hooks".into()), r#""notice":"warning-over","about":"hooks""#),
         (Notice::Started, r#""notice":"started""#),
         (Notice::Stopping, r#""notice":"stopping""#),
     ] {
-        assert_eq!(
-            line(&Record::Notice(AT, Box::new(notice))).unwrap(),
-            format!(r#"{{"time":"2026-09-21T14:13:20.000000042Z","record":"notice",{expected}}}"#)
-        );
+        let line = line(&Record::Notice(AT, Box::new(notice))).unwrap();
+        assert_in_schema(&line);
+        assert_eq!(line, format!(r#"{{"time":"2026-09-21T14:13:20.000000042Z","record":"notice",{expected}}}"#));
     }
+    assert_in_schema(&lost_line(AT, 5).unwrap());
     assert_eq!(
         lost_line(AT, 5).unwrap(),
         r#"{"time":"2026-09-21T14:13:20.000000042Z","record":"notice","notice":"records-lost","lost":5}"#
     );
+}
+
+#[test]
+fn a_flow_that_begins_or_ends_has_its_line() {
+    let reply = Tuple { src: "198.51.100.2".parse().unwrap(), dst: "203.0.113.9".parse().unwrap(), ..tcp().original };
+    let mut flow = Flow::new(ctwarden_model::PerDirection { original: tcp().original, reply });
+    (flow.id, flow.zone) = (Some(FlowId(305_419_896)), Zone(3));
+    let begin = flow_line(AT, "new", &tcp(), Some(&flow)).unwrap();
+    assert_in_schema(&begin);
+    let head = r#"{"time":"2026-09-21T14:13:20.000000042Z","record":"flow","event":"#;
+    let reply =
+        r#""reply":{"protocol":"tcp","src":"198.51.100.2","dst":"203.0.113.9","src_port":40000,"dst_port":443}"#;
+    assert_eq!(begin, format!("{head}\"new\",{TCP},{reply}}}"));
+    let end = flow_line(AT, "ended", &tcp(), None).unwrap();
+    assert_in_schema(&end);
+    assert_eq!(end, format!("{head}\"ended\",{TCP}}}"));
+}
+
+#[test]
+fn the_schema_refuses_what_is_no_record() {
+    let schema = serde_json::from_str(include_str!("../../../../docs/records.schema.json")).unwrap();
+    let validator = jsonschema::draft202012::options().build(&schema).unwrap();
+    let good = line(&Record::Notice(AT, Box::new(Notice::ReloadFailed("why".into())))).unwrap();
+    let is_valid = |line: &str| validator.is_valid(&serde_json::from_str(line).unwrap());
+    assert!(is_valid(&good));
+    for (from, to) in [("reload-failed", "reload-worked"), ("\"text\":\"why\"", "\"note\":\"why\""), ("Z\"", "\"")] {
+        assert!(!is_valid(&good.replace(from, to)), "{from} -> {to}");
+    }
 }

@@ -20,6 +20,7 @@ use crate::verdicts::budget::{self, Budget};
 use crate::verdicts::record_rate::RecordRate;
 use crate::verdicts::repeats::{Repeat, Repeats};
 use crate::verdicts::reports::Reports;
+use crate::verdicts::steering::{PauseStatus, Steering};
 use crate::{BreakerLimits, BreakerStatus, CodeCounts, PluginLimits, PluginSpec, VerdictCounts};
 
 #[derive(Debug)]
@@ -29,6 +30,7 @@ pub(crate) struct Account {
     blocked: Blocked,
     repeats: Repeats,
     breaker: Breaker,
+    steering: Steering,
     alerts: Alerts,
     rate: RecordRate,
     /// Bytes of the verdicts without an outcome.
@@ -66,6 +68,7 @@ impl Account {
             blocked: Blocked::default(),
             repeats: Repeats::default(),
             breaker: Breaker::default(),
+            steering: Steering::default(),
             alerts: Alerts::new(&spec.limits, now),
             rate: RecordRate::new(&spec.limits, now),
             open_bytes: 0,
@@ -79,13 +82,15 @@ impl Account {
         }
     }
 
-    /// Continues the account of the plugin of the same name. The breaker closes, and the counts start at zero.
+    /// Continues the account of the plugin of the same name. The breaker closes, a pause goes on, the
+    /// mode is that of the configuration, and the counts start at zero.
     pub(crate) fn take_over(&mut self, old: Self) {
         self.budget = old.budget;
         self.blocked = old.blocked;
         self.repeats = old.repeats;
         self.alerts = old.alerts;
         self.rate = old.rate;
+        self.steering.take_over(old.steering);
     }
 
     pub(crate) fn spec(&self) -> &PluginSpec {
@@ -100,9 +105,28 @@ impl Account {
         &self.spec.limits
     }
 
-    /// The mode in effect: observe while the breaker is open, else the configured mode.
+    /// The mode in effect: observe while the plugin is paused or the breaker is open, else the current mode.
     pub(crate) fn mode(&self, now: Steady) -> Mode {
-        if self.breaker.is_open(now) { Mode::Observe } else { self.spec.mode }
+        if self.steering.is_paused(now) { Mode::Observe } else { self.protecting_mode(now) }
+    }
+
+    /// The mode in effect for protections of flows. A pause does not change it, because a protection changes nothing in
+    /// the kernel, and flows that lose their protection could be ended by other plugins.
+    pub(crate) fn protecting_mode(&self, now: Steady) -> Mode {
+        if self.breaker.is_open(now) { Mode::Observe } else { self.current_mode() }
+    }
+
+    /// The configured mode, or the mode to which the operator has switched.
+    pub(crate) fn current_mode(&self) -> Mode {
+        self.steering.mode(self.spec.mode)
+    }
+
+    pub(crate) const fn steering_mut(&mut self) -> &mut Steering {
+        &mut self.steering
+    }
+
+    pub(crate) fn pause_status(&self, wall: impl Fn(Steady) -> Timestamp, now: Steady) -> PauseStatus {
+        self.steering.status(wall, now)
     }
 
     /// Whether the verdicts without an outcome reach the memory limit. The plugin is not called then.
@@ -234,9 +258,9 @@ impl Account {
         self.breaker.notice_closing(now)
     }
 
-    /// When the breaker closes or the counts of folded verdicts are due, whichever is earlier.
+    /// When the pause ends, the breaker closes or the counts of folded verdicts are due, whichever is earlier.
     pub(crate) fn deadline(&self) -> Option<Steady> {
-        [self.breaker.closes(), self.rate.due()].into_iter().flatten().min()
+        [self.steering.ends(), self.breaker.closes(), self.rate.due()].into_iter().flatten().min()
     }
 
     pub(crate) fn breaker_status(&self, wall: impl Fn(Steady) -> Timestamp, now: Steady) -> BreakerStatus {

@@ -436,7 +436,16 @@ impl Guard {
             }
             return Admission::Refuse(Outcome::OverBudget);
         }
-        match account.mode(now.steady) {
+        let mode = match what {
+            Admitted::Protect(_) => account.protecting_mode(now.steady),
+            Admitted::Delete(_)
+            | Admitted::Kill(_)
+            | Admitted::Update(_)
+            | Admitted::DeleteExpectation(_)
+            | Admitted::Block(_)
+            | Admitted::Unblock(_) => account.mode(now.steady),
+        };
+        match mode {
             Mode::Observe => Admission::Observe,
             Mode::Enforce => Admission::Enforce(Pass(what)),
         }

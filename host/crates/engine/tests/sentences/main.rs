@@ -21,6 +21,7 @@ mod reload;
 mod reports;
 mod rounds;
 mod selections;
+mod steering;
 mod stop;
 mod sweeps;
 mod turns;
