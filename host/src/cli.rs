@@ -9,8 +9,13 @@ mod conntrack;
 mod doctor;
 mod explain;
 mod man;
+mod mode;
+mod observe;
 mod out;
+mod pause;
+mod reload;
 mod remove;
+mod resume;
 mod run;
 mod send;
 mod split;
@@ -70,6 +75,11 @@ enum Verb {
     Add(add::Add),
     Remove(remove::Remove),
     Claims(claims::Claims),
+    Observe(observe::Observe),
+    Pause(pause::Pause),
+    Resume(resume::Resume),
+    Mode(mode::Mode),
+    Reload(reload::Reload),
     Doctor(doctor::Doctor),
     Conntrack(conntrack::Conntrack),
     Man(man::Man),
@@ -107,6 +117,11 @@ fn carry_out(verb: Verb) -> ExitCode {
         Verb::Add(verb) => verb.run(),
         Verb::Remove(verb) => verb.run(),
         Verb::Claims(verb) => verb.run(),
+        Verb::Observe(verb) => verb.run(),
+        Verb::Pause(verb) => verb.run(),
+        Verb::Resume(verb) => verb.run(),
+        Verb::Mode(verb) => verb.run(),
+        Verb::Reload(verb) => verb.run(),
         Verb::Doctor(verb) => verb.run(),
         Verb::Conntrack(verb) => Ok(verb.run()),
         Verb::Man(verb) => verb.run(),

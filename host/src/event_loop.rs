@@ -11,11 +11,13 @@ mod claiming;
 mod hearing;
 mod lists;
 mod missing_grants;
+mod outline;
 mod reloading;
 mod socket_readiness;
+mod steering;
 mod sweep;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread::{JoinHandle, available_parallelism};
@@ -35,7 +37,9 @@ use self::answers::Waiting;
 pub(crate) use self::claiming::Claiming;
 use self::hearing::Hearing;
 use self::missing_grants::MissingGrants;
+use self::outline::Outline;
 use self::socket_readiness::SocketReadiness;
+use self::steering::ReloadWaiters;
 use self::sweep::Sweeping;
 use crate::address_sets::AddressSets;
 use crate::clock;
@@ -44,6 +48,7 @@ use crate::control::{ControlRequest, Warning};
 use crate::doctor::Senses;
 use crate::effects::{EffectResults, Effects};
 use crate::firewall::{Firewall, FirewallNews};
+use crate::following::{FlowNews, Followers};
 use crate::netlink::{Drained, Ends, EventSocket, Groups, HostAddresses, KernelMessage, Requests};
 use crate::never_banned::NeverBanned;
 use crate::plugins::{ConfigLoader, LoadedConfig, PluginReply, PluginThread, ReloadId, Reloader};
@@ -93,8 +98,16 @@ pub(crate) struct EventLoop {
     waiting: Waiting,
     /// `None` once the sinks are stopped.
     sinks: Option<Sinks>,
+    followers: Followers,
+    /// Whether the event socket receives what followers of flows need.
+    hears_for_followers: bool,
     reloader: Reloader<LoadedConfig>,
     prepared: UnboundedReceiver<(ReloadId, Result<LoadedConfig>)>,
+    reload_waiters: ReloadWaiters,
+    /// The configuration in force, to tell what a reload changes.
+    outline: Outline,
+    /// Plugins that may kill flows when they enforce.
+    killers: BTreeSet<PluginId>,
     sets: AddressSets,
     claiming: Claiming,
     set_watch: SetWatch,
@@ -151,6 +164,7 @@ impl EventLoop {
         sinks: Sinks,
         asked: Receiver<ControlRequest>,
         claiming: Claiming,
+        followers: Followers,
     ) -> Result<Self> {
         let (saying, said) = unbounded_channel();
         let (acks, outcomes) = unbounded_channel();
@@ -181,6 +195,8 @@ impl EventLoop {
             asked,
             waiting: Waiting::default(),
             sinks: Some(sinks),
+            followers,
+            hears_for_followers: false,
             configuration: configuration.to_owned(),
             daemon: prepared.daemon.clone(),
             started: clock::now().steady,
@@ -188,6 +204,9 @@ impl EventLoop {
             granting: MissingGrants::default(),
             reloader: Reloader::new(move || Ok(loader.load()?), preparing),
             prepared: prepared_later,
+            reload_waiters: ReloadWaiters::default(),
+            outline: Outline::default(),
+            killers: BTreeSet::new(),
             sets: AddressSets::default(),
             claiming,
             set_watch: SetWatch::idle(),
@@ -342,6 +361,7 @@ impl EventLoop {
             return Ok(());
         }
         let (engine, reader, ours) = (&mut self.engine, &mut self.reader, self.effects.port());
+        let followers = self.followers.want_flows().then_some(&self.followers);
         let mut is_drained = false;
         let mut now = clock::now();
         for _ in 0..reader.reads_in_one_turn() {
@@ -351,10 +371,16 @@ impl EventLoop {
             }
             let drained = self.events.drain(ours, |heard| match heard {
                 KernelMessage::Flow(event) => {
+                    if let Some(followers) = followers {
+                        followers.tell_flow(now.wall, || FlowNews::of(&event));
+                    }
                     reader.handle_event(&event, now.steady);
                     engine.handle_event(now, event);
                 }
                 KernelMessage::End { key, by_us } => {
+                    if let Some(followers) = followers {
+                        followers.tell_flow(now.wall, || Some(FlowNews::End(key)));
+                    }
                     reader.handle_end(&key, by_us);
                     engine.handle_end(now, &key);
                 }
@@ -489,6 +515,9 @@ impl EventLoop {
         if self.reader.replica().is_some() {
             self.reader.keep_replica(Some(self.allowance.limit(self.maximum)), now.steady);
         }
+        if self.followers.want_flows() != self.hears_for_followers {
+            self.listen()?;
+        }
         self.leaving.retain(|thread| !thread.is_finished());
         if let Some(why) = self.reloader.give_up(now.steady) {
             self.take_or_keep(Err(why));
@@ -514,8 +543,10 @@ impl EventLoop {
     fn listen(&mut self) -> Result<()> {
         let subscribed = self.engine.subscribed();
         let keeps_replica = self.daemon.replica.is_wanted(subscribed.selects);
+        self.hears_for_followers = self.followers.want_flows();
+        let listening = Listening::new(subscribed, keeps_replica);
         let Listening { kinds, expectations, filters, others_ends, own_ends, replica } =
-            Listening::new(subscribed, keeps_replica);
+            if self.hears_for_followers { listening.with_every_flow() } else { listening };
         let limit = self.allowance.limit(self.maximum);
         self.reader.keep_replica(replica.then_some(limit), clock::now().steady);
         let groups = Groups { new: kinds.new, update: kinds.update, destroy: kinds.destroy, expectations };
@@ -527,6 +558,7 @@ impl EventLoop {
     }
 
     fn record(&self, record: Record) {
+        self.followers.tell(&record);
         if let Some(sinks) = &self.sinks {
             sinks.write(record);
         }

@@ -127,6 +127,8 @@ enum Job {
     Change(SetName, Vec<(Member, LatestEnd)>, FirewallTicket),
     List(SetName, Networks, FirewallTicket),
     Never(PrefixSet),
+    /// Creates what kills need, and answers with the result.
+    PrepareKills(Sender<Result<(), FirewallError>>),
     /// Drops the packets of these flows, and answers whether they are dropped.
     Drop(Vec<PerDirection<Tuple>>, Sender<Result<bool, FirewallError>>),
     Touched(u32, Touched),
@@ -192,11 +194,8 @@ impl Firewall {
     /// The kernel refuses the table or an element. The sets of before stay in force.
     pub(crate) fn configure(&mut self, sets: Vec<MirroredSet>, kills: bool, never: PrefixSet) -> Result<()> {
         let is_needed = kills || !sets.is_empty();
-        if is_needed && self.monitor.is_none() {
-            let jobs = self.jobs.clone();
-            // Without the thread nothing is left to repair.
-            let told = move |port, what| drop(jobs.send(Job::Touched(port, what)));
-            self.monitor = Some(Monitor::start(told).context("cannot listen to nftables")?);
+        if is_needed {
+            self.monitor()?;
         }
         let mirrored = sets.iter().map(|set| (set.name.clone(), MirrorKind::of(&set.mirror))).collect();
         let (answer, answered) = channel();
@@ -205,6 +204,28 @@ impl Firewall {
         self.mirrored = mirrored;
         if !is_needed {
             self.monitor = None;
+        }
+        Ok(())
+    }
+
+    /// Creates the table of ctwarden, if there is none, to drop the packets of killed flows. Waits for the kernel.
+    ///
+    /// # Errors
+    /// The kernel refuses the table.
+    pub(crate) fn prepare_kills(&mut self) -> Result<()> {
+        self.monitor()?;
+        let (answer, answered) = channel();
+        self.give(Job::PrepareKills(answer));
+        Ok(answered.recv().context("the thread that changes the packet filter has died; start ctwarden again")??)
+    }
+
+    /// Starts the thread that hears of changes, if it does not run.
+    fn monitor(&mut self) -> Result<()> {
+        if self.monitor.is_none() {
+            let jobs = self.jobs.clone();
+            // Without the thread nothing is left to repair.
+            let told = move |port, what| drop(jobs.send(Job::Touched(port, what)));
+            self.monitor = Some(Monitor::start(told).context("cannot listen to nftables")?);
         }
         Ok(())
     }

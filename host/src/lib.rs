@@ -13,6 +13,7 @@ mod doctor;
 mod effects;
 mod event_loop;
 mod firewall;
+mod following;
 #[doc(hidden)]
 pub mod fuzzing;
 mod kills;

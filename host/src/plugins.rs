@@ -9,8 +9,10 @@ mod limits;
 mod loader;
 mod log_rate;
 mod needs;
+mod outline;
 mod parallel;
 pub(crate) mod places;
+mod processor_time;
 mod reloader;
 mod thread;
 
@@ -18,5 +20,6 @@ pub(crate) use config_loader::{ConfigLoader, LoadedConfig, LoadedPlugin, StateDi
 pub(crate) use counters::CounterSize;
 pub(crate) use loader::{VERB as LOADER_VERB, serve as serve_as_loader};
 pub(crate) use needs::names;
+pub(crate) use outline::PluginOutline;
 pub(crate) use reloader::{ReloadId, Reloader};
 pub(crate) use thread::{PluginReply, PluginThread};

@@ -56,11 +56,11 @@ impl Add {
 }
 
 /// The time in whole seconds, rounded up.
-fn seconds(text: &str) -> Result<u64> {
+pub(super) fn seconds(text: &str) -> Result<u64> {
     let period: Period = text.parse().map_err(|error| anyhow!("--for: {error}"))?;
     let seconds = period.0.as_secs() + u64::from(period.0.subsec_nanos() > 0);
     if seconds == 0 {
-        return Err(anyhow!("--for: \"{text}\" is no time at all; leave it out, or use ctwarden remove"));
+        return Err(anyhow!("--for: \"{text}\" is no time at all; write a longer one"));
     }
     Ok(seconds)
 }

@@ -26,11 +26,8 @@ pub(super) struct Claims {
 impl Claims {
     pub(super) fn run(self) -> Result<ExitCode> {
         let mut client = Client::connect(&self.socket.path()?)?;
-        let report = match client.ask(&Request::Claims(ClaimsOfSet { set: self.set.clone() }))? {
-            Response::Claims(report) => report,
-            Response::Error(why) => bail!("{why}"),
-            Response::Status(_) | Response::Sent(_) | Response::Changed(_) => bail!("{UNEXPECTED}"),
-        };
+        let request = Request::Claims(ClaimsOfSet { set: self.set.clone() });
+        let Response::Claims(report) = client.request(&request)? else { bail!("{UNEXPECTED}") };
         let mut out = Out::plain();
         if self.json {
             plain_json::to_writer_pretty(&mut out, &report)?;

@@ -35,6 +35,11 @@ impl<W: Write> Out<W> {
         Self { to, colour, is_closed: false }
     }
 
+    /// Whether the reader has closed the pipe, so that no more output is wanted.
+    pub(super) const fn is_closed(&self) -> bool {
+        self.is_closed
+    }
+
     /// Whether colours are used.
     pub(super) const fn colour(&self) -> Colour {
         self.colour

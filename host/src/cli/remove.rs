@@ -116,15 +116,10 @@ pub(super) fn change(
     let mut all_done = true;
     let mut out = Out::plain();
     for networks in networks.chunks(IN_ONE_REQUEST) {
-        match client.ask(&request(networks.to_vec()))? {
-            Response::Changed(lines) => {
-                for ChangedNetwork { network, text, done } in lines {
-                    writeln!(out, "{network} {text}")?;
-                    all_done &= done;
-                }
-            }
-            Response::Error(why) => bail!("{why}"),
-            Response::Status(_) | Response::Sent(_) | Response::Claims(_) => bail!("{UNEXPECTED}"),
+        let Response::Changed(lines) = client.request(&request(networks.to_vec()))? else { bail!("{UNEXPECTED}") };
+        for ChangedNetwork { network, text, done } in lines {
+            writeln!(out, "{network} {text}")?;
+            all_done &= done;
         }
     }
     Ok(if all_done { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -8,6 +8,7 @@ use clap::Args;
 
 use crate::control::ControlServer;
 use crate::event_loop::{Claiming, EventLoop};
+use crate::following::Followers;
 use crate::log;
 use crate::netlink::Requests;
 use crate::plugins::{ConfigLoader, StateDirectory, places, read_configuration};
@@ -62,8 +63,11 @@ pub(super) fn serve(file: &Path) -> Result<()> {
             ));
         }
         let (requests, asked) = tokio::sync::mpsc::channel(REQUESTS_WAITING);
-        let serving = tokio::spawn(server.serve(requests));
-        let outcome = EventLoop::new(file, loader, loaded, sinks, asked, claiming)?.run().await;
+        let followers = Followers::start().context("cannot start the thread that serves followers of records")?;
+        let serving = tokio::spawn(server.serve(requests, followers.clone()));
+        let event_loop = EventLoop::new(file, loader, loaded, sinks, asked, claiming, followers.clone())?;
+        let outcome = event_loop.run().await;
+        followers.finish().await;
         serving.abort();
         outcome
     })

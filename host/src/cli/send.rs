@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use ctwarden_control::ClientError;
 
 use super::out::Out;
 use super::{Socket, UNEXPECTED};
@@ -58,18 +59,15 @@ impl Send {
 
 /// Returns whether the message had the requested effect. If not, standard error gets the reasons.
 fn send(client: &mut Client, message: control::Send) -> Result<bool> {
-    match client.ask(&Request::Send(message))? {
-        Response::Sent(sent) => {
-            writeln!(Out::plain(), "{sent}")?;
-            for shortfall in &sent.shortfalls {
-                crate::log::say(shortfall);
-            }
-            Ok(sent.shortfalls.is_empty())
-        }
-        Response::Error(why) => {
-            crate::log::say(&why);
-            Ok(false)
-        }
-        Response::Status(_) | Response::Changed(_) | Response::Claims(_) => bail!("{UNEXPECTED}"),
+    let answer = client.request(&Request::Send(message));
+    if let Err(ClientError::Refused(why)) = &answer {
+        crate::log::say(why);
+        return Ok(false);
     }
+    let Response::Sent(sent) = answer? else { bail!("{UNEXPECTED}") };
+    writeln!(Out::plain(), "{sent}")?;
+    for shortfall in &sent.shortfalls {
+        crate::log::say(shortfall);
+    }
+    Ok(sent.shortfalls.is_empty())
 }

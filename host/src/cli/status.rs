@@ -24,11 +24,7 @@ pub(super) struct Status {
 impl Status {
     pub(super) fn run(self) -> Result<ExitCode> {
         let mut client = Client::connect(&self.socket.path()?)?;
-        let report = match client.ask(&Request::Status)? {
-            Response::Status(report) => report,
-            Response::Error(why) => bail!("{why}"),
-            Response::Sent(_) | Response::Changed(_) | Response::Claims(_) => bail!("{UNEXPECTED}"),
-        };
+        let Response::Status(report) = client.request(&Request::Status)? else { bail!("{UNEXPECTED}") };
         let mut out = Out::coloured();
         if self.json {
             plain_json::to_writer_pretty(&mut out, &report)?;

@@ -32,8 +32,8 @@ pub(crate) use problem::{Problem, Problems, Section};
 pub(crate) use quantity::{Period, Size};
 pub(crate) use rehearsal::load_for_rehearsal;
 pub(crate) use resolved::{
-    ComponentOrigin, Configuration, ControlGroup, Daemon, Destination, Limits, Mirror, OnFailure, OperatorsTable,
-    Plugin, Protected, ReplicaUse,
+    Budget, ComponentOrigin, Configuration, ControlGroup, Daemon, Destination, Limits, Mirror, OnFailure,
+    OperatorsTable, Plugin, Protected, ReplicaUse,
 };
 pub(crate) use rule_grants::{grant_keys, needed_kinds, needed_labels};
 pub(crate) use schema::check_against_schema;

@@ -9,9 +9,9 @@ mod server;
 
 pub(crate) use condition::condition;
 pub(crate) use ctwarden_control::{
-    AddToSet, ChangedNetwork, ClaimReport, ClaimsOfSet, ClaimsReport, Client, CounterReport, Fault, FirewallReport,
-    FlowTable, LastRefusal, ListReport, PluginReport, RemoveFromSet, ReplicaReport, Request, Response, Send, Sent,
-    SetReport, StatusReport, Warning,
+    AddToSet, ChangeMode, ChangedNetwork, ClaimReport, ClaimsOfSet, ClaimsReport, Client, CounterReport, Difference,
+    Fault, FirewallReport, FlowTable, LastRefusal, ListReport, Pause, PluginReport, ReloadReport, RemoveFromSet,
+    ReplicaReport, Request, Response, Resume, Send, Sent, SetReport, StatusReport, SwitchedPlugin, Warning,
 };
 pub(crate) use server::{ControlRequest, ControlServer};
 

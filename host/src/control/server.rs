@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ctwarden_control::{LINE_MAX, Request, Response, plain_json};
+use ctwarden_control::{Follow, LINE_MAX, Request, Response, plain_json};
 use nix::unistd::{Gid, Uid};
 use rustix::fs::{FileType, Mode};
 use thiserror::Error;
@@ -23,6 +23,7 @@ use tokio::time::timeout;
 
 use super::seats::{Seat, Seats};
 use crate::config::ControlGroup;
+use crate::following::Followers;
 use crate::trusted_path::{AccessError, Directory};
 
 /// Time within which a line must be complete once it has begun. Between lines a client may wait without a limit: `send`
@@ -33,6 +34,9 @@ const LINE_TIME: Duration = Duration::from_secs(10);
 const ANSWER_TIME: Duration = Duration::from_secs(60);
 /// Time within which a client must read its answer.
 const WRITE_TIME: Duration = Duration::from_secs(10);
+
+/// How many bytes of records are written at once, about.
+const WRITE_MAX: usize = 64 << 10;
 
 /// A request and the channel for its answer. If that channel is dropped, the client gets "stopping".
 #[derive(Debug)]
@@ -121,7 +125,7 @@ impl ControlServer {
     ///
     /// # Errors
     /// If the socket cannot be registered with the runtime.
-    pub(crate) async fn serve(self, requests: mpsc::Sender<ControlRequest>) -> io::Result<()> {
+    pub(crate) async fn serve(self, requests: mpsc::Sender<ControlRequest>, followers: Followers) -> io::Result<()> {
         let listener = UnixListener::from_std(self.listener.try_clone()?)?;
         let seats = Arc::new(Seats::default());
         loop {
@@ -136,18 +140,19 @@ impl ControlServer {
                 },
                 () = requests.closed() => return Ok(()),
             };
-            let (requests, seats) = (requests.clone(), Arc::clone(&seats));
+            let (requests, seats, followers) = (requests.clone(), Arc::clone(&seats), followers.clone());
             let gid = self.gid;
             tokio::spawn(async move {
+                let privileged = stream.peer_cred().is_ok_and(|peer| is_privileged(&peer));
                 let seat = match stream.peer_cred() {
-                    Ok(peer) if may_ask(&peer, gid) => seats.take(peer.uid(), is_privileged(&peer)),
+                    Ok(peer) if may_ask(&peer, gid) => seats.take(peer.uid(), privileged),
                     Ok(peer) => {
                         Err(format!("user {} may not use this socket; run as root or join its group", peer.uid()))
                     }
                     Err(error) => Err(format!("cannot read the user of this connection: {error}")),
                 };
                 let (from, to) = stream.into_split();
-                let mut client = Connection { from: BufReader::new(from), to, requests };
+                let mut client = Connection { from: BufReader::new(from), to, requests, followers, privileged };
                 match seat {
                     Err(refusal) => drop(client.answer(&Response::Error(refusal)).await),
                     Ok(seat) => drop(client.serve(&seat).await),
@@ -232,6 +237,9 @@ struct Connection {
     from: BufReader<OwnedReadHalf>,
     to: OwnedWriteHalf,
     requests: mpsc::Sender<ControlRequest>,
+    followers: Followers,
+    /// Whether the client is root or the daemon's own user.
+    privileged: bool,
 }
 
 /// Why no line was read.
@@ -260,6 +268,7 @@ impl Connection {
                 Err(NoLine::Refused(why)) => return self.answer(&Response::Error(why)).await,
             };
             let response = match serde_json::from_slice(&line) {
+                Ok(Request::Follow(follow)) => return self.follow(&follow).await,
                 Ok(request) => self.ask(request).await,
                 Err(error) => {
                     let forms = "for example \"status\" or {\"send\":{\"plugin\":\"NAME\",\"text\":\"…\"}}";
@@ -267,6 +276,38 @@ impl Connection {
                 }
             };
             self.answer(&response).await?;
+        }
+    }
+
+    /// Writes records until the client closes its end of the connection. A client may stop reading for any time: it
+    /// holds one of few places and a bounded queue.
+    async fn follow(&mut self, follow: &Follow) -> io::Result<()> {
+        let mut followed = match self.followers.follow(follow, self.privileged).await {
+            Ok(followed) => followed,
+            Err(why) => return self.answer(&Response::Error(why)).await,
+        };
+        self.answer(&Response::Following(std::mem::take(&mut followed.following))).await?;
+        for line in std::mem::take(&mut followed.kept) {
+            self.to.write_all(line.as_bytes()).await?;
+        }
+        let Some(lines) = &mut followed.lines else { return Ok(()) };
+        let mut gathered = Vec::new();
+        loop {
+            gathered.clear();
+            tokio::select! {
+                line = lines.next() => match line {
+                    Some(line) => gathered.extend_from_slice(line.as_bytes()),
+                    None => return Ok(()),
+                },
+                // The end of the client, or a request that cannot be answered any more.
+                _ = self.from.fill_buf() => return Ok(()),
+            }
+            while gathered.len() < WRITE_MAX
+                && let Some(line) = lines.next_now()
+            {
+                gathered.extend_from_slice(line.as_bytes());
+            }
+            self.to.write_all(&gathered).await?;
         }
     }
 

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::config::ControlGroup;
+use crate::following::Followers;
 use crate::witness::skip;
 
 /// A daemon that echoes the text of each `send` to the plugin `echo`. Dropping the value ends the daemon.
@@ -29,7 +30,8 @@ impl Daemon {
             let runtime = Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let (requests, mut asked) = mpsc::channel::<ControlRequest>(4);
-                let serving = tokio::spawn(server.serve(requests));
+                let followers = Followers::start().unwrap();
+                let serving = tokio::spawn(server.serve(requests, followers));
                 let answering = async {
                     while let Some(ControlRequest { request, answer }) = asked.recv().await {
                         let response = match request {
@@ -38,7 +40,14 @@ impl Daemon {
                                 Response::Sent(Sent { text, ..Sent::default() })
                             }
                             Request::Send(Send { plugin, .. }) if plugin == "dies" => continue,
-                            Request::Add(_) | Request::Remove(_) | Request::Claims(_) => Response::Changed(Vec::new()),
+                            Request::Add(_)
+                            | Request::Remove(_)
+                            | Request::Claims(_)
+                            | Request::Follow(_)
+                            | Request::Pause(_)
+                            | Request::Resume(_)
+                            | Request::Mode(_)
+                            | Request::Reload => Response::Changed(Vec::new()),
                             Request::Send(Send { plugin, .. }) => {
                                 Response::Error(format!("there is no plugin {plugin}; `ctwarden status` lists them"))
                             }

@@ -154,6 +154,12 @@ impl EventLoop {
             Request::Add(add) => return self.add_to_set(&add, asked.answer),
             Request::Remove(remove) => return self.remove_from_set(&remove, asked.answer),
             Request::Claims(ClaimsOfSet { set }) => self.claims_of_set(&set),
+            Request::Pause(pause) => self.pause(&pause),
+            Request::Resume(resume) => self.resume(&resume),
+            Request::Mode(change) => self.change_mode(&change),
+            Request::Reload => return self.ask_to_reload(asked.answer),
+            // The server hands this request to the followers itself.
+            Request::Follow(_) => Response::Error("records cannot be followed here".to_owned()),
             Request::Send(control::Send { plugin, text, no_wait }) => {
                 let wait = if no_wait { Wait::Answer } else { Wait::Outcomes };
                 match self.engine.handle_message(clock::now(), &plugin, text, wait) {
@@ -199,6 +205,8 @@ impl EventLoop {
             records: sinks.written,
             records_lost: sinks.lost,
             log_lines_lost: crate::log::lost(),
+            followers: count(self.followers.number()),
+            followers_lost: self.followers.lost(),
             plugins: status.plugins.iter().map(|plugin| self.plugin_report(plugin, now.wall)).collect(),
             sets: self.sets.all().into_iter().map(|(name, set)| self.set_report(&name, set)).collect(),
         }
@@ -222,6 +230,9 @@ impl EventLoop {
             version: about.map(|about| about.version.clone()).unwrap_or_default(),
             not_granted: about.map(PluginGrants::not_granted).unwrap_or_default(),
             mode: plugin.mode.name().to_owned(),
+            configured_mode: (plugin.mode != plugin.configured_mode).then(|| plugin.configured_mode.name().to_owned()),
+            calls: plugin.calls,
+            cpu_us: self.plugins.get(&plugin.id).map_or(0, |thread| microseconds(thread.processor_time())),
             state,
             until_ms,
             queue: count(plugin.queue_entries),
@@ -262,6 +273,10 @@ fn counters_report(plugin: &PluginThread) -> Vec<control::CounterReport> {
 
 fn count(number: usize) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+fn microseconds(time: std::time::Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn milliseconds(time: std::time::Duration) -> u64 {

@@ -20,6 +20,11 @@ pub(super) struct PluginGrants {
 }
 
 impl PluginGrants {
+    /// Grants that its configuration needs and does not have.
+    pub(super) fn missing(&self) -> &[String] {
+        &self.missing
+    }
+
     pub(super) fn not_granted(&self) -> Vec<String> {
         self.missing.iter().chain(&self.refused).cloned().collect()
     }

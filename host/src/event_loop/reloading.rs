@@ -1,10 +1,12 @@
 //! Takes over a new set of plugins as a whole, or not at all.
 
 use anyhow::{Context, Result};
-use ctwarden_model::{Mode, Notice, VerdictKind};
+use ctwarden_model::{Mode, Notice};
 
 use super::EventLoop;
 use super::missing_grants::MissingGrants;
+use super::outline::Outline;
+use super::steering::may_kill;
 use crate::clock;
 use crate::never_banned::NeverBanned;
 use crate::plugins::{LoadedConfig, LoadedPlugin, ReloadId, summary};
@@ -14,6 +16,7 @@ impl EventLoop {
     /// Takes over a set of plugins. The engine swaps at a batch boundary. The old plugins stop after their last call.
     pub(super) fn take(&mut self, mut prepared: LoadedConfig) -> Result<()> {
         let refused = self.go_on_with_sets(&mut prepared);
+        let outline = Outline::of(&prepared);
         // Dropping the older watch discards its findings.
         let set_watch =
             SetWatch::start(prepared.set_files).context("cannot start the thread that watches set files")?;
@@ -23,10 +26,8 @@ impl EventLoop {
         }
         self.read_own_addresses();
         let never = NeverBanned::new(&prepared.protected, &self.own);
-        let may_kill = |ready: &LoadedPlugin| {
-            ready.spec.mode == Mode::Enforce && ready.spec.grants.kinds.contains(VerdictKind::Kill)
-        };
-        let kills = prepared.plugins.iter().any(may_kill);
+        let kills_flows = |ready: &LoadedPlugin| ready.spec.mode == Mode::Enforce && may_kill(&ready.spec);
+        let kills = prepared.plugins.iter().any(kills_flows);
         let mirrored = self.claiming.mirrored(prepared.mirrors, &prepared.sets);
         self.firewall.configure(mirrored, kills, never.networks()).context("cannot fill the packet filter")?;
         (self.protected, self.never) = (prepared.protected, never);
@@ -66,12 +67,15 @@ impl EventLoop {
             let (name, version) = (ready.spec.name.clone(), ready.described.version.clone());
             self.granting.put(name, version, ready.warnings.clone());
         }
+        let killers: Vec<bool> = prepared.plugins.iter().map(|ready| may_kill(&ready.spec)).collect();
         let (specs, threads): (Vec<_>, Vec<_>) =
             prepared.plugins.into_iter().map(|ready| (ready.spec, ready.thread)).unzip();
         let ids = self.engine.handle_plugins(now, prepared.engine, specs);
         for old in std::mem::take(&mut self.plugins).into_values() {
             self.leaving.extend(old.stop());
         }
+        self.killers = ids.iter().zip(killers).filter(|(_, kills)| *kills).map(|(id, _)| *id).collect();
+        self.outline = outline;
         for (id, thread) in ids.into_iter().zip(threads) {
             thread.named(id, self.saying.clone());
             self.plugins.insert(id, thread);
@@ -90,13 +94,22 @@ impl EventLoop {
     }
 
     pub(super) fn take_or_keep(&mut self, prepared: Result<LoadedConfig>) {
-        let notice = match prepared.and_then(|prepared| self.take(prepared)) {
-            Ok(()) => Notice::Reloaded,
-            Err(error) => Notice::ReloadFailed(format!("{error:#}")),
+        let before = self.outline.clone();
+        let taken = prepared.and_then(|prepared| {
+            let needs_restart = self.daemon.needs_restart(&prepared.daemon);
+            self.take(prepared).map(|()| needs_restart)
+        });
+        let (notice, result) = match taken {
+            Ok(needs_restart) => (Notice::Reloaded, Ok(before.difference(&self.outline, &needs_restart))),
+            Err(error) => {
+                let why = format!("{error:#}");
+                (Notice::ReloadFailed(why.clone()), Err(why))
+            }
         };
         if let Notice::ReloadFailed(why) = &notice {
             crate::log::say(&format!("the configuration was not reloaded, the old one stays in force: {why}"));
         }
         self.write(notice);
+        self.reload_waiters.settle(&result);
     }
 }

@@ -135,6 +135,19 @@ impl ManagedTable {
         configured
     }
 
+    /// Creates the table for kills, if there is none.
+    ///
+    /// # Errors
+    /// The kernel refuses the table. Everything is as before.
+    pub(super) fn prepare_kills(&mut self, now: Timestamp) -> Result<(), CommitError> {
+        let before = std::mem::replace(&mut self.kills, true);
+        let created = if self.description.is_none() { self.rebuild(now) } else { Ok(()) };
+        if created.is_err() {
+            self.kills = before;
+        }
+        created
+    }
+
     /// Brings the kernel from the sets of before to the present ones.
     fn take_over(&mut self, before: &BTreeMap<SetName, MirroredSet>, now: Timestamp) -> Result<(), CommitError> {
         let kinds = |sets: &BTreeMap<SetName, MirroredSet>| {

@@ -133,6 +133,12 @@ impl Work {
                     self.note(&set, &changed);
                 }
             }
+            Job::PrepareKills(answer) => {
+                let prepared = self.table.prepare_kills(now).map_err(FirewallError::from);
+                self.refresh();
+                // The caller has gone if it does not wait any more.
+                let _ = answer.send(prepared);
+            }
             Job::Drop(flows, answer) => {
                 let dropped = self.table.drop_flows(&flows, now).map_err(FirewallError::from);
                 // The caller has gone if it does not wait any more.

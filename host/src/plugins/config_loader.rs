@@ -21,6 +21,7 @@ use super::host::HostParts;
 use super::limits::{guest_limits, saturate};
 use super::loader::{Described, examine, refused};
 use super::needs::{Declared, check_needs};
+use super::outline::PluginOutline;
 use super::parallel::in_parallel;
 use super::places;
 use super::thread::{InstanceSpec, PluginThread};
@@ -61,6 +62,8 @@ pub(crate) struct LoadedPlugin {
     pub(crate) origin: config::ComponentOrigin,
     /// Grants that its configuration needs and lacks. The plugin runs anyway, because it only observes.
     pub(crate) warnings: Vec<String>,
+    /// What the configuration says about the plugin.
+    pub(crate) outline: PluginOutline,
     pub(crate) thread: PluginThread,
 }
 
@@ -230,7 +233,8 @@ impl ConfigLoader {
         let wants = described.wants();
         let warnings = check_needs(plugin.mode, &plugin.grants, wants, &subscription, declared)?;
         let spec = specification(plugin, &described, subscription);
-        Ok(LoadedPlugin { spec, described, origin: plugin.origin.clone(), warnings, thread })
+        let outline = PluginOutline::of(plugin);
+        Ok(LoadedPlugin { spec, described, origin: plugin.origin.clone(), warnings, outline, thread })
     }
 
     /// Returns the memory of the plugin. Without a state directory it lasts as long as this process.

@@ -66,6 +66,11 @@ impl<T: Send + 'static> Reloader<T> {
         }
     }
 
+    /// Whether a reading runs, so that [`Self::begin`] queues another one.
+    pub(crate) const fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
     /// Records the end of a reading and starts the queued one. Returns false if the reading was given up before.
     pub(crate) fn ended(&mut self, id: ReloadId, now: Steady) -> bool {
         if self.running.is_none_or(|(running, _)| running != id) {

@@ -5,6 +5,7 @@
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use std::time::Duration;
 
 use ctwarden_engine::{Answer, Call, CallId, Engine, PluginId};
 use ctwarden_guest::{Component, ConfigureError, Instance, Limits};
@@ -13,6 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::counters::{CounterSize, PluginCounters};
 use super::host::HostParts;
+use super::processor_time::ProcessorTime;
 use crate::clock;
 
 /// Everything needed to start an instance, any number of times.
@@ -57,6 +59,8 @@ enum PluginJob {
 pub(crate) struct PluginThread {
     name: PluginName,
     counters: PluginCounters,
+    /// Processor time of the thread, as of its last answer.
+    processor: ProcessorTime,
     jobs: Sender<PluginJob>,
     thread: Option<thread::JoinHandle<()>>,
 }
@@ -67,10 +71,12 @@ impl PluginThread {
         let (jobs, inbox) = channel();
         let (first, started) = channel();
         let (name, counters) = (spec.name.clone(), spec.host.counters.clone());
-        let spawned = thread::Builder::new().name(name.to_string()).spawn(move || live(&spec, &inbox, &first));
+        let processor = ProcessorTime::default();
+        let used = processor.clone();
+        let spawned = thread::Builder::new().name(name.to_string()).spawn(move || live(&spec, &inbox, &first, &used));
         let lost = |why: String| ConfigureError::Fault(Fault::Trap(why));
         let thread = spawned.map_err(|error| lost(format!("cannot start its thread: {error}")))?;
-        let plugin = Self { name, counters, jobs, thread: Some(thread) };
+        let plugin = Self { name, counters, processor, jobs, thread: Some(thread) };
         match started.recv() {
             Ok(outcome) => outcome.map(|subscription| (plugin, subscription)),
             Err(_) => Err(lost("its thread ended".to_owned())),
@@ -107,6 +113,11 @@ impl PluginThread {
         self.counters.sizes()
     }
 
+    /// Processor time that the plugin has used.
+    pub(crate) fn processor_time(&self) -> Duration {
+        self.processor.get()
+    }
+
     /// Whether the thread has ended, which should happen only on request.
     pub(crate) fn has_ended(&self) -> bool {
         self.thread.as_ref().is_none_or(thread::JoinHandle::is_finished)
@@ -124,7 +135,12 @@ impl Drop for PluginThread {
     }
 }
 
-fn live(spec: &InstanceSpec, inbox: &Receiver<PluginJob>, first: &Sender<Result<Subscription, ConfigureError>>) {
+fn live(
+    spec: &InstanceSpec,
+    inbox: &Receiver<PluginJob>,
+    first: &Sender<Result<Subscription, ConfigureError>>,
+    processor: &ProcessorTime,
+) {
     let mut instance = None;
     let outcome = begin(spec).map(|(started, subscription)| {
         instance = Some(started);
@@ -154,6 +170,7 @@ fn live(spec: &InstanceSpec, inbox: &Receiver<PluginJob>, first: &Sender<Result<
             PluginJob::Call(id, call) => PluginReply::Answered(id, answer(&mut instance, call)),
             PluginJob::Stop => break,
         };
+        processor.measure();
         if let Some((_, answers)) = &says
             && answers.send(said).is_err()
         {

@@ -1,13 +1,15 @@
 //! The client end of the control socket, for the commands: blocking, one request after the other.
 
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use thiserror::Error;
 
-use super::message::{LINE_MAX, Request, Response};
+use crate::follow::{Follow, Following};
+use crate::message::{LINE_MAX, Request, Response};
 
 /// Longer than the daemon allows any answer to take.
 const ANSWER_TIME: Duration = Duration::from_secs(90);
@@ -39,6 +41,9 @@ pub enum ClientError {
         /// What is wrong with the answer.
         error: serde_json::Error,
     },
+    /// The daemon does not fulfil the request.
+    #[error("{0}")]
+    Refused(String),
     /// A system call failed.
     #[error("cannot talk to the daemon at {path}: {error}; look at its log")]
     Io { path: PathBuf, error: io::Error },
@@ -106,5 +111,72 @@ impl Client {
             return Err(written.err().map_or_else(|| ClientError::HungUp(self.path.clone()), of_io));
         }
         serde_json::from_slice(&answer).map_err(answer_error)
+    }
+
+    /// Sends a request and waits for the answer, as [`Self::ask`] does.
+    ///
+    /// # Errors
+    /// [`ClientError`], also if the daemon refuses the request.
+    pub fn request(&mut self, request: &Request) -> Result<Response, ClientError> {
+        let response = self.ask(request)?;
+        if let Response::Error(why) = response { Err(ClientError::Refused(why)) } else { Ok(response) }
+    }
+
+    /// Follows records: sends the request and returns the daemon's answer with the stream of records.
+    ///
+    /// # Errors
+    /// [`ClientError`], also if the daemon refuses the request.
+    pub fn follow(mut self, follow: &Follow) -> Result<(Following, Records), ClientError> {
+        let response = self.request(&Request::Follow(Box::new(follow.clone())))?;
+        let Response::Following(following) = response else { return Err(self.unexpected(&response)) };
+        let of_io = |error| ClientError::Io { path: self.path.clone(), error };
+        // A record may take any time to come.
+        self.stream.get_mut().set_read_timeout(None).map_err(of_io)?;
+        Ok((following, Records { stream: self.stream, path: self.path }))
+    }
+
+    /// The error about an answer to another request.
+    #[must_use]
+    pub fn unexpected(&self, answer: &Response) -> ClientError {
+        let error = serde::de::Error::custom(format_args!("it is the answer to another request: {}", answer.name()));
+        ClientError::Answer { path: self.path.clone(), error }
+    }
+}
+
+/// The records that a client follows.
+#[derive(Debug)]
+pub struct Records {
+    stream: BufReader<UnixStream>,
+    path: PathBuf,
+}
+
+impl Records {
+    /// Waits for the next record: one line of JSON without its end. `None` after the daemon has closed the connection.
+    ///
+    /// # Errors
+    /// [`ClientError::Io`] if the connection fails.
+    pub fn next_line(&mut self) -> Result<Option<String>, ClientError> {
+        let mut line = Vec::new();
+        let read = (&mut self.stream).take(ANSWER_MAX).read_until(b'\n', &mut line);
+        match read {
+            Ok(_) if line.pop() == Some(b'\n') => Ok(Some(String::from_utf8_lossy(&line).into_owned())),
+            // The daemon has ended in the middle of a line, or between two.
+            Ok(_) => Ok(None),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(None),
+            Err(error) => Err(ClientError::Io { path: self.path.clone(), error }),
+        }
+    }
+
+    /// Whether a line can be read without waiting, as far as known.
+    #[must_use]
+    pub fn has_buffered(&self) -> bool {
+        !self.stream.buffer().is_empty()
+    }
+}
+
+impl AsFd for Records {
+    /// The connection, to wait for it together with others.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.get_ref().as_fd()
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! This is a separate crate because unprivileged programs need it too. They link nothing of the daemon.
 //!
-//! The protocol is JSON lines over a Unix stream socket: one request a line and one answer a line, in order. The
-//! daemon's end is in `host/src/control`.
+//! The protocol is JSON lines over a Unix stream socket: one request a line and one answer a line, in order. After the
+//! answer to [`Request::Follow`], only records come. The daemon's end is in `host/src/control`.
 //!
 //! ```no_run
 //! use std::path::Path;
@@ -18,25 +18,37 @@
 //! ```
 
 mod client;
+mod follow;
 mod message;
 mod outcomes;
 pub mod plain_json;
 mod plugin_condition;
+mod record_filter;
+mod record_line;
+mod record_text;
+mod rfc3339;
 mod status;
+mod steering;
 mod terminal;
 mod warning;
 
-pub use client::{Client, ClientError};
+pub use client::{Client, ClientError, Records};
+pub use follow::{Follow, Following};
 pub use message::{
     AddToSet, ChangedNetwork, ClaimReport, ClaimsOfSet, ClaimsReport, LINE_MAX, RemoveFromSet, Request, Response, Send,
     Sent,
 };
 pub use outcomes::Outcomes;
 pub use plugin_condition::PluginCondition;
+pub use record_filter::{Facets, RecordFilter};
+pub use record_line::{RecordAlert, RecordBlock, RecordFlow, RecordLine};
+pub use record_text::RecordText;
+pub use rfc3339::parse_time;
 pub use status::{
     CounterReport, Fault, FirewallReport, FlowTable, LastRefusal, ListReport, PluginReport, ReplicaReport, SetReport,
     StatusReport,
 };
+pub use steering::{ChangeMode, Difference, Pause, ReloadReport, Resume, SwitchedPlugin};
 pub use terminal::{Colour, Paint};
 pub use warning::Warning;
 

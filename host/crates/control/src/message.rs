@@ -5,8 +5,10 @@ use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 
-use super::outcomes::Outcomes;
-use super::status::StatusReport;
+use crate::follow::{Follow, Following};
+use crate::outcomes::Outcomes;
+use crate::status::StatusReport;
+use crate::steering::{ChangeMode, Pause, ReloadReport, Resume, SwitchedPlugin};
 
 /// Longest line in bytes, including its end: a message of a plugin, or the status of many plugins.
 pub const LINE_MAX: usize = 1 << 20;
@@ -26,6 +28,16 @@ pub enum Request {
     Remove(RemoveFromSet),
     /// Requests the claims of people, programs and policies on an address set.
     Claims(ClaimsOfSet),
+    /// Follows records. The answer is followed by records until the client closes the connection.
+    Follow(Box<Follow>),
+    /// Lets plugins only observe for a time.
+    Pause(Pause),
+    /// Ends a pause.
+    Resume(Resume),
+    /// Changes the mode of a plugin until the next reload or start.
+    Mode(ChangeMode),
+    /// Reloads the configuration.
+    Reload,
 }
 
 /// Networks for an address set.
@@ -88,7 +100,8 @@ pub struct Send {
     pub no_wait: bool,
 }
 
-/// The daemon's answer: `{"status":{…}}`, `{"sent":{…}}`, `{"changed":[…]}`, `{"claims":{…}}` or `{"error":"…"}`.
+/// The daemon's answer: `{"status":{…}}`, `{"sent":{…}}`, `{"error":"…"}` and so on: the name of the answer,
+/// then its content.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Response {
@@ -101,8 +114,31 @@ pub enum Response {
     Changed(Vec<ChangedNetwork>),
     /// The answer to [`Request::Claims`].
     Claims(ClaimsReport),
+    /// The answer to [`Request::Follow`].
+    Following(Following),
+    /// The answer to [`Request::Pause`], [`Request::Resume`] and [`Request::Mode`]: one item for each plugin.
+    Switched(Vec<SwitchedPlugin>),
+    /// The answer to [`Request::Reload`]: what the new configuration changes.
+    Reloaded(ReloadReport),
     /// The daemon cannot fulfil the request. One line gives the reason and the remedy.
     Error(String),
+}
+
+impl Response {
+    /// The name in the protocol.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Status(_) => "status",
+            Self::Sent(_) => "sent",
+            Self::Changed(_) => "changed",
+            Self::Claims(_) => "claims",
+            Self::Following(_) => "following",
+            Self::Switched(_) => "switched",
+            Self::Reloaded(_) => "reloaded",
+            Self::Error(_) => "error",
+        }
+    }
 }
 
 /// What a request has done with one network.

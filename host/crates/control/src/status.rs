@@ -49,6 +49,12 @@ pub struct StatusReport {
     /// Lines that could not be written to standard error.
     #[serde(default)]
     pub log_lines_lost: u64,
+    /// Clients that follow records.
+    #[serde(default)]
+    pub followers: u64,
+    /// Records that were not told to clients that read too slowly.
+    #[serde(default)]
+    pub followers_lost: u64,
     /// Conditions that keep policies from working now.
     #[serde(default)]
     pub warnings: Vec<Warning>,
@@ -168,8 +174,11 @@ pub struct PluginReport {
     pub name: String,
     /// The version that the plugin reports.
     pub version: String,
-    /// Mode of the plugin: `observe` or `enforce`.
+    /// Mode of the plugin: `observe` or `enforce`. While the plugin is paused or its breaker is open, it only observes.
     pub mode: String,
+    /// The mode in the configuration, if the mode was changed since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configured_mode: Option<String>,
     pub state: PluginCondition,
     /// Time until the condition changes by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -178,6 +187,12 @@ pub struct PluginReport {
     pub queue: u64,
     /// Largest number of entries that may wait.
     pub queue_limit: u64,
+    /// Calls of the plugin.
+    #[serde(default)]
+    pub calls: u64,
+    /// Processor time of the plugin's thread in microseconds.
+    #[serde(default)]
+    pub cpu_us: u64,
     /// Entries that were delivered to the plugin.
     pub delivered: u64,
     /// Entries that were dropped before delivery.
@@ -312,6 +327,10 @@ impl StatusReport {
             let lost = colour.paint(Paint::Yellow, format_args!("{} lines", self.log_lines_lost));
             writeln!(out, "log:     {lost} could not be written to standard error")?;
         }
+        if self.followers > 0 || self.followers_lost > 0 {
+            let troubles = counts(&[("lost", self.followers_lost)], colour);
+            writeln!(out, "follow:  {} clients{troubles}", self.followers)?;
+        }
         for set in &self.sets {
             set.write(out, colour)?;
         }
@@ -416,6 +435,10 @@ impl PluginReport {
     }
 
     fn write_details(&self, out: &mut String, colour: Colour) -> std::fmt::Result {
+        if let Some(configured) = &self.configured_mode {
+            let mode = colour.paint(Paint::Yellow, format_args!("{} until the next reload", self.mode));
+            writeln!(out, "  mode: {mode}; the configuration says {configured}")?;
+        }
         if let Some(reason) = &self.reason {
             writeln!(out, "  {}: {}", self.state.name(), colour.paint(self.state.paint(), reason.replace('\n', "; ")))?;
         }

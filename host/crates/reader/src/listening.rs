@@ -36,6 +36,13 @@ impl Listening {
             replica,
         }
     }
+
+    /// Also receives the begin and the end of every flow, whoever caused it.
+    #[must_use]
+    pub fn with_every_flow(self) -> Self {
+        let kinds = EventKinds { new: true, destroy: true, ..self.kinds };
+        Self { kinds, filters: Vec::new(), others_ends: true, own_ends: true, ..self }
+    }
 }
 
 #[cfg(test)]
@@ -56,6 +63,14 @@ mod tests {
         let kinds = EventKinds { update: true, ..EventKinds::default() };
         let listening = Listening::new(subscribed(kinds), false);
         assert_eq!((listening.kinds, listening.filters.len(), listening.others_ends), (kinds, 1, false));
+    }
+
+    #[test]
+    fn who_follows_flows_hears_of_every_begin_and_end() {
+        let kinds = EventKinds { update: true, ..EventKinds::default() };
+        let listening = Listening::new(subscribed(kinds), false).with_every_flow();
+        assert_eq!(listening.kinds, EventKinds { new: true, update: true, destroy: true, row: false });
+        assert!(listening.filters.is_empty() && listening.others_ends && listening.own_ends && !listening.replica);
     }
 
     #[test]
