@@ -93,7 +93,9 @@ impl Daemon {
         Said::of(self.command(words), "")
     }
 
-    fn command(&self, words: &str) -> Command {
+    /// A verb with its arguments, separated by blanks, to be run on this daemon.
+    #[must_use]
+    pub fn command(&self, words: &str) -> Command {
         let mut command = ctwarden();
         command.args(words.split_whitespace()).arg("--socket").arg(self.folder.join("control.sock"));
         command

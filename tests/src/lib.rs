@@ -28,6 +28,7 @@ mod privilege;
 mod program;
 mod records;
 mod scene;
+mod terminal;
 mod traffic;
 mod witness;
 
@@ -45,7 +46,9 @@ pub use peer::Peer;
 pub use policy::Policy;
 pub use privilege::skip;
 pub use program::{component, conntrack, conntrack_verb, copy_of, ctwarden, original, original_version};
-pub use records::{Record, Records};
+pub use records::{Record, Records, follows_schema};
 pub use scene::Scene;
+pub use terminal::Terminal;
 pub use traffic::{Tcp, Udp, ping};
+pub use vt100::Color;
 pub use witness::{Entry, Way, expectations, insert, insert_all, remove, table, update};

@@ -4,7 +4,10 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 
+use jsonschema::Validator;
 use serde_json::Value;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -66,24 +69,36 @@ pub struct Records {
     file: PathBuf,
     /// The bytes that an earlier daemon had written.
     begin: usize,
+    /// The bytes whose records follow the schema. Scenarios read the same records again and again.
+    checked: Arc<AtomicUsize>,
 }
 
 impl Records {
     /// The records that are written to the file from now on.
     pub(crate) fn from_now(file: PathBuf) -> Self {
         let begin = fs::read(&file).map_or(0, |bytes| bytes.len());
-        Self { file, begin }
+        Self { file, begin, checked: Arc::new(AtomicUsize::new(begin)) }
     }
 
     /// All complete lines so far.
     ///
     /// # Panics
-    /// If a line is not a JSON object with a time and a kind.
+    /// If a line does not follow `docs/records.schema.json`.
     #[must_use]
     pub fn all(&self) -> Vec<Record> {
         let Ok(text) = fs::read_to_string(&self.file) else { return Vec::new() };
         let complete = text.rfind('\n').and_then(|end| text.get(self.begin..=end)).unwrap_or_default();
-        complete.lines().map(read).collect()
+        let records: Vec<Record> = complete.lines().map(read).collect();
+        let mut place = self.begin;
+        let checked = self.checked.load(Ordering::Relaxed);
+        for (line, record) in complete.lines().zip(&records) {
+            if place >= checked {
+                follows_schema(record);
+            }
+            place += line.len() + 1;
+        }
+        self.checked.fetch_max(place, Ordering::Relaxed);
+        records
     }
 
     /// The records for which `is` holds.
@@ -91,6 +106,19 @@ impl Records {
     pub fn which(&self, is: impl Fn(&Record) -> bool) -> Vec<Record> {
         self.all().into_iter().filter(|record| is(record)).collect()
     }
+}
+
+/// Asserts that the record is as the published schema describes it.
+///
+/// # Panics
+/// If it is not.
+pub fn follows_schema(record: &Record) {
+    static VALIDATOR: LazyLock<Validator> = LazyLock::new(|| {
+        let schema = serde_json::from_str(include_str!("../../docs/records.schema.json")).expect("the schema is JSON");
+        jsonschema::draft202012::options().build(&schema).expect("the schema is one")
+    });
+    let faults: Vec<_> = VALIDATOR.iter_errors(&record.0).map(|fault| fault.to_string()).collect();
+    assert!(faults.is_empty(), "a record does not follow the schema: {}: {faults:?}", record.0);
 }
 
 fn read(line: &str) -> Record {
