@@ -92,6 +92,6 @@ mod tests {
         let times = |found: Vec<&Record>| found.into_iter().map(|record| time(record).0).collect::<Vec<_>>();
         assert_eq!(times(ring.latest(3, None, |_| true)), [7, 8, 9]);
         assert_eq!(times(ring.latest(9, Some(Timestamp(8)), |_| true)), [8, 9]);
-        assert_eq!(times(ring.latest(2, None, |record| time(record).0 % 2 == 0)), [6, 8]);
+        assert_eq!(times(ring.latest(2, None, |record| time(record).0.is_multiple_of(2))), [6, 8]);
     }
 }
