@@ -24,6 +24,7 @@ mod diagnosing;
 mod enduring;
 mod entrusting;
 mod flooding;
+mod forwarding;
 mod guarding;
 mod hearing;
 mod killing;

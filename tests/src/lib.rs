@@ -45,7 +45,7 @@ pub use patience::{PATIENCE, eventually, stays};
 pub use peer::Peer;
 pub use policy::Policy;
 pub use privilege::skip;
-pub use program::{component, conntrack, conntrack_verb, copy_of, ctwarden, original, original_version};
+pub use program::{agent, component, conntrack, conntrack_verb, copy_of, ctwarden, original, original_version};
 pub use records::{Record, Records, follows_schema};
 pub use scene::Scene;
 pub use terminal::Terminal;

@@ -40,6 +40,12 @@ pub fn conntrack(words: &[&str]) -> Command {
     command
 }
 
+/// The program `ctwarden-agent`: `CTWARDEN_AGENT`, or the result of `cargo build`.
+#[must_use]
+pub fn agent() -> Command {
+    Command::new(there("CTWARDEN_AGENT", "debug/ctwarden-agent", "cargo build --package ctwarden-agent"))
+}
+
 /// The same command inside the daemon's program: `ctwarden conntrack` with these arguments.
 #[must_use]
 pub fn conntrack_verb(words: &[&str]) -> Command {

@@ -44,6 +44,12 @@ pub(crate) const TEST: &[Need] = &[
     },
     Need { program: "ip", packages: &["iproute2"], purpose: "make network namespaces" },
     Need { program: "groff", packages: &["groff-base"], purpose: "check the manual page of the conntrack command" },
+    Need {
+        program: "prometheus",
+        packages: &["prometheus"],
+        purpose: "have the metrics scraped and the alert rules checked",
+    },
+    Need { program: "rsyslogd", packages: &["rsyslog"], purpose: "have records collected as RFC 5424" },
     Need { program: "sysctl", packages: &["procps"], purpose: "set the kernel's conntrack switches" },
 ];
 

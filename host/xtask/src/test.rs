@@ -16,6 +16,9 @@ const PROGRAM: &str = "CTWARDEN_BIN";
 /// The environment variable that names the separate conntrack command for the tests.
 const COMMAND: &str = "CTWARDEN_CONNTRACK";
 
+/// The environment variable that names the agent for the tests.
+const AGENT: &str = "CTWARDEN_AGENT";
+
 /// Runs the command; `filters` go to the test runner.
 pub(crate) fn run(filters: &[OsString]) -> Result<()> {
     let forced = Origin::forced()?;
@@ -41,7 +44,7 @@ fn steps(progress: &mut Progress, filters: &[OsString], forced: Option<Origin>) 
         let mut test = cargo("test");
         test.arg("--no-fail-fast").env("PATH", process::full_path()?);
         test.env(GUESTS, components::folder()).env(PROGRAM, tree::host_binary());
-        test.env(COMMAND, tree::conntrack_binary());
+        test.env(COMMAND, tree::conntrack_binary()).env(AGENT, tree::agent_binary());
         if !filters.is_empty() {
             test.arg("--").args(filters);
         }

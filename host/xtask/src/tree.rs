@@ -54,6 +54,11 @@ pub(crate) fn conntrack_binary() -> PathBuf {
     target().join("debug").join("conntrack")
 }
 
+/// The agent, as built by the dev profile.
+pub(crate) fn agent_binary() -> PathBuf {
+    target().join("debug").join("ctwarden-agent")
+}
+
 /// The fuzzer, the corpora and the inputs that break a reader.
 pub(crate) fn fuzz() -> PathBuf {
     root().join("tests").join("fuzz")
