@@ -38,6 +38,11 @@ pub struct RecordLine {
     /// `new` or `ended`.
     pub event: Option<String>,
     pub text: Option<String>,
+    /// How claims on a set changed.
+    pub change: Option<String>,
+    /// Networks of changed claims, some with a service.
+    #[serde(default)]
+    pub members: Vec<String>,
     /// All other parts.
     #[serde(flatten)]
     pub rest: Map<String, Value>,
@@ -106,7 +111,8 @@ impl RecordLine {
         let directions = self.flow.iter().chain(&self.reply);
         let ends = directions.flat_map(|flow| [Prefix::host(flow.src), Prefix::host(flow.dst)]);
         let blocks = self.block.iter().chain(&self.unblock).filter_map(|block| block.network.parse().ok());
-        let networks = ends.chain(blocks).collect();
+        let members = self.members.iter().filter_map(|member| member.split(' ').next()?.parse().ok());
+        let networks = ends.chain(blocks).chain(members).collect();
         match self.record.as_str() {
             "flow" => Facets::Flow(networks),
             _ if self.is_loss() => Facets::Loss,
@@ -130,8 +136,8 @@ impl RecordLine {
         match (self.kind(), self.outcome.as_deref().unwrap_or_default()) {
             (RecordFilter::FAULT, _) => ERROR,
             (RecordFilter::NOTICE, _) => match self.notice.as_deref().unwrap_or_default() {
-                "overrun" | "breaker-opened" | "missed" | "set-refused" | "set-lines-skipped" | "records-folded"
-                | "comes-back" | "reload-failed" | "warned" | "records-lost" => WARNING,
+                "overrun" | "breaker-opened" | "missed" | "set-refused" | "set-lines-skipped" | "firewall-repaired"
+                | "records-folded" | "comes-back" | "reload-failed" | "warned" | "records-lost" => WARNING,
                 "swept" => INFORMATIONAL,
                 _ => NOTICE,
             },
@@ -141,11 +147,16 @@ impl RecordLine {
         }
     }
 
-    /// Whether people should see the record even if they look at alerts only: an alert that was shown, or a list that
-    /// is not in force as written.
+    /// Whether people should see the record even if they look at alerts only: an alert that was shown, a list that is
+    /// not in force as written, a repair of the packet filter, or bans that ended early.
     #[must_use]
     pub fn is_alert(&self) -> bool {
         let shown = matches!(self.outcome.as_deref(), Some("applied" | "observed"));
-        (self.alert.is_some() && shown) || matches!(self.notice.as_deref(), Some("set-refused" | "set-lines-skipped"))
+        let told = match self.notice.as_deref() {
+            Some("set-refused" | "set-lines-skipped" | "firewall-repaired") => true,
+            Some("claims-changed") => self.change.as_deref() == Some("evicted"),
+            _ => false,
+        };
+        (self.alert.is_some() && shown) || told
     }
 }

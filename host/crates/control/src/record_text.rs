@@ -103,6 +103,10 @@ fn what(record: &RecordLine) -> String {
     if let Some(alert) = &record.alert {
         parts.push(format!("\"{}\"", text::line(&alert.title)));
     }
+    if let Some(change) = &record.change {
+        let members: Vec<_> = record.members.iter().map(|member| text::line(member)).collect();
+        parts.push(format!("{} {}", text::line(change), members.join(", ")));
+    }
     if let Some(selection) = record.rest.get("selection") {
         parts.push(format!("flows with {}", value(selection.get("filter").unwrap_or(selection))));
     }

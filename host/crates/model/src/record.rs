@@ -176,6 +176,8 @@ impl Notice {
             Self::Overrun
             | Self::Swept { .. }
             | Self::SetChanged(_)
+            | Self::ClaimsChanged(_)
+            | Self::FirewallRepaired(_)
             | Self::SetLinesSkipped(..)
             | Self::SetRefused { .. }
             | Self::Reloaded
@@ -204,6 +206,9 @@ impl Record {
                 | Notice::Restarted(_)
                 | Notice::BreakerOpened(..)
                 | Notice::BreakerClosed(_)
+                | Notice::Paused(..)
+                | Notice::Resumed(_)
+                | Notice::ModeChanged(..)
                 | Notice::ComesBack { .. }
                 | Notice::Missed(..)
                 | Notice::RecordsFolded(..)
