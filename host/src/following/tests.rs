@@ -78,6 +78,20 @@ fn a_follower_that_does_not_read_holds_nobody_and_hears_what_it_missed() {
 }
 
 #[test]
+fn who_has_gone_misses_nothing() {
+    block_on(async {
+        let followers = Followers::start().unwrap();
+        drop(followers.follow(&Follow::default(), true).await.unwrap());
+        followers.tell(&notice("a"));
+        let mut last = followers.follow(&Follow { last: Some(1), ..Follow::default() }, true).await.unwrap();
+        assert_eq!(last.kept.len(), 1);
+        followers.tell(&notice("b"));
+        assert!(next(&mut last).await.contains(r#""plugin":"b""#));
+        assert_eq!(followers.lost(), 0);
+    });
+}
+
+#[test]
 fn places_are_limited_and_some_are_for_root() {
     block_on(async {
         let followers = Followers::start().unwrap();

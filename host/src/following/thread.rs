@@ -19,6 +19,9 @@ use crate::sinks::{self, Rfc3339};
 /// Interval between attempts to tell a follower of its losses while no records arrive.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// How long the thread gathers orders before it looks again, so that a flood does not wake it for each record.
+const GATHER: Duration = Duration::from_millis(1);
+
 /// The answer to a new follower: what it hears first, the lines from memory, and the queue of later lines.
 pub(super) type Accepted = (Following, Vec<Arc<str>>, Option<Lines>);
 
@@ -52,23 +55,31 @@ impl Work {
     pub(super) fn run(mut self) {
         loop {
             let wait = if self.followers.iter().any(Follower::is_untold) { RETRY } else { Duration::MAX };
-            match self.orders.recv_timeout(wait) {
-                Ok(Order::Record(record, bytes)) => self.record(record, bytes),
-                Ok(Order::Flow(at, news)) => self.flow(at, &news),
-                Ok(Order::Follow { follow, filter, answer }) => self.follow(&follow, filter, answer),
-                Ok(Order::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => {
-                    for follower in &mut self.followers {
-                        follower.tell_losses(about_losses);
-                    }
+            let mut next = match self.orders.recv_timeout(wait) {
+                Ok(order) => Some(order),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            while let Some(order) = next {
+                match order {
+                    Order::Record(record, bytes) => self.record(record, bytes),
+                    Order::Flow(at, news) => self.flow(at, &news),
+                    Order::Follow { follow, filter, answer } => self.follow(&follow, filter, answer),
+                    Order::Stop => return,
                 }
+                next = self.orders.try_recv().ok();
             }
+            self.tidy();
+            for follower in &mut self.followers {
+                follower.tell_losses(about_losses);
+            }
+            std::thread::sleep(GATHER);
         }
     }
 
     fn record(&mut self, record: Record, bytes: usize) {
         self.leave(bytes);
-        self.count_overflows();
+        self.tidy();
         let facets = facets(&record);
         self.offer(&facets, || line(&record));
         drop(facets);
@@ -77,7 +88,7 @@ impl Work {
 
     fn flow(&mut self, at: Timestamp, news: &FlowNews) {
         self.leave(FlowNews::BYTES);
-        self.count_overflows();
+        self.tidy();
         self.offer(&Facets::Flow(news.networks()), || flow_line(at, news));
     }
 
@@ -99,19 +110,22 @@ impl Work {
         self.shared.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Counts what found no room on the way here as missed by every follower: any of it may have matched.
-    fn count_overflows(&mut self) {
+    /// Forgets followers that have gone, which miss nothing. Counts what found no room on the way here as missed by
+    /// every other follower: any of it may have matched.
+    fn tidy(&mut self) {
+        self.followers.retain(|follower| !follower.has_gone());
         let overflowed = self.shared.overflowed.load(Ordering::Relaxed);
         let news = overflowed.saturating_sub(self.overflowed);
         if news > 0 {
             self.overflowed = overflowed;
-            self.shared.lost.fetch_add(news, Ordering::Relaxed);
+            let lost = news.saturating_mul(u64::try_from(self.followers.len()).unwrap_or(u64::MAX));
+            self.shared.lost.fetch_add(lost, Ordering::Relaxed);
             self.followers.iter_mut().for_each(|follower| follower.has_missed(news));
         }
     }
 
     fn follow(&mut self, follow: &Follow, filter: RecordFilter, answer: oneshot::Sender<Accepted>) {
-        self.followers.retain(|follower| !follower.has_gone());
+        self.tidy();
         let (oldest, forgotten) = self.ring.oldest();
         let following = Following { oldest: oldest.map(|at| Rfc3339(at).to_string()), forgotten };
         let since = follow.since_ms.map(|ms| Timestamp(ms.saturating_mul(1_000_000)));
