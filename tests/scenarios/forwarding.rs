@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use ctwarden_tests::{Daemon, Policy, Said, Scene, Udp, agent, eventually};
+use ctwarden_tests::{Daemon, Policy, Said, Scene, Udp, agent, copy_of, eventually};
 use serde_json::{Value, json};
 
 /// A program in the background. Dropping this value kills it.
@@ -248,6 +248,29 @@ fn an_alert_waits_for_the_webhook_even_while_the_agent_is_gone() {
     let running = start_agent(&scene, &words);
     assert_eq!(take(&listener, "200 OK"), first);
     eventually("nothing waits", || (fs::read_dir(scene.path("spool")).unwrap().count() == 0).then_some(()));
+    drop(running);
+    let _ = daemon.stop();
+}
+
+#[test]
+fn the_agent_needs_no_privileges() {
+    let Some(scene) = Scene::new() else { return };
+    scene.configure_daemon("control-group = \"nogroup\"\n", marks());
+    let daemon = scene.start_again();
+    // Others may pass through the folder, and read nothing in it.
+    fs::set_permissions(scene.folder(), fs::Permissions::from_mode(0o711)).unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", "--no-new-privs", "--bounding-set=-all"]);
+    command.arg(copy_of(&agent(), scene.folder())).arg("--socket").arg(scene.path("control.sock"));
+    command.args(["--metrics", "127.0.0.1:9469"]);
+    let running = Running::start(&mut command);
+    let page = eventually("the agent serves", || get("127.0.0.1:9469", "/metrics"));
+    assert!(page.contains("ctwarden_up 1\n"), "{page}");
+    let status = fs::read_to_string(format!("/proc/{}/status", running.0.id())).unwrap();
+    assert!(
+        status.contains("\nCapEff:\t0000000000000000\n") && status.contains("\nUid:\t65534\t65534\t65534\t65534\n"),
+        "{status}"
+    );
     drop(running);
     let _ = daemon.stop();
 }
