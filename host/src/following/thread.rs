@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use ctwarden_control::{Facets, Follow, Following, RecordFilter};
-use ctwarden_model::{Action, Prefix, Record, Timestamp};
+use ctwarden_model::{Action, Notice, Prefix, Record, Timestamp};
 use tokio::sync::oneshot;
 
 use super::Shared;
@@ -209,7 +209,15 @@ fn facets(record: &Record) -> Facets<'_> {
             plugin: notice.plugin().map(ctwarden_model::PluginName::as_str),
             kind: RecordFilter::NOTICE,
             outcome: None,
-            networks: Vec::new(),
+            networks: claimed(notice),
         },
+    }
+}
+
+fn claimed(notice: &Notice) -> Vec<Prefix> {
+    if let Notice::ClaimsChanged(change) = notice {
+        change.members.iter().map(|member| member.prefix()).collect()
+    } else {
+        Vec::new()
     }
 }
