@@ -97,6 +97,15 @@ pub fn run() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|word| word == crate::plugins::LOADER_VERB) {
         return crate::plugins::serve_as_loader();
     }
+    if std::env::args_os().nth(1).is_some_and(|word| word == crate::plugins::COMPILE_VERB) {
+        return match crate::plugins::compile_builtins() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("{error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     if let Some(status) = as_conntrack(std::env::args_os()) {
         return status;
     }

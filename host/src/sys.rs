@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::Arc;
 
-use ctwarden_guest::Code;
+use ctwarden_guest::{Code, CodeArchive};
 use memmap2::Mmap;
 use rustix::fs::{SealFlags, fcntl_get_seals};
 use tokio::io::Interest;
@@ -41,6 +41,17 @@ pub(crate) fn seal_code_of_loader(file: OwnedFd) -> io::Result<Code> {
     #[expect(unsafe_code, reason = "see above")]
     unsafe {
         Code::seal(file)
+    }
+}
+
+/// Opens the section of this program's file that has the compiled code of the bundled policies.
+pub(crate) fn open_code_of_program(file: File, begin: u64) -> io::Result<CodeArchive> {
+    // SAFETY: the file is the one that runs, so whoever can write it can run any code in this process anyway. The build
+    // wrote the section with this program's own verb. The kernel refuses to open the file of a running program for
+    // writing (ETXTBSY); installing another version replaces the file, and this one stays as it is.
+    #[expect(unsafe_code, reason = "see above")]
+    unsafe {
+        CodeArchive::open(file, begin)
     }
 }
 

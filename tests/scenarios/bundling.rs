@@ -1,6 +1,9 @@
 //! Policies that are in the program: named in a configuration, listed, and rules of the operator's own.
 
-use ctwarden_tests::{Said, Scene, ctwarden, eventually, insert, table};
+use std::fs;
+use std::process::Command;
+
+use ctwarden_tests::{Said, Scene, copy_of, ctwarden, eventually, insert, table};
 
 const NO_TELNET: &str = "[[rule]]\nname = \"no-telnet\"\nmatch = { protocols = [\"udp\"], dst-ports = [23] }\n\
      then = { delete = true }\n";
@@ -74,4 +77,27 @@ fn a_name_that_is_none_gets_the_nearest_one_and_the_list_has_them_all() {
     let shown = builtin(&["show", "dns-tunnel"]).good();
     assert!(shown.starts_with("# dns-tunnel: ") && shown.contains("[[rule]]"), "{shown}");
     assert!(builtin(&["show", "nothing"]).failed().contains("nothing"));
+}
+
+#[test]
+fn code_that_the_program_carries_is_used_and_nothing_is_compiled() {
+    let Some(scene) = Scene::new() else { return };
+    let program = copy_of(&ctwarden(), scene.folder());
+    let code = scene.path("code");
+    let compiled = Command::new(&program).arg("compile-builtins").output().unwrap();
+    assert!(compiled.status.success(), "{compiled:?}");
+    fs::write(&code, &compiled.stdout).unwrap();
+    let section = format!(".ctwarden.code={}", code.display());
+    let mut objcopy = Command::new("objcopy");
+    objcopy.args(["--add-section", &section, "--set-section-flags", ".ctwarden.code=noload,readonly"]).arg(&program);
+    assert!(objcopy.status().unwrap().success());
+    let scan = plugin("scan", "use = \"builtin:port-scan\"\nallow = [\"alert\"]\n[plugin.config]\nlimit = 3");
+    let mut daemon = scene.start_program(&program, scan);
+    (24..30).for_each(begin);
+    daemon.wait_for("the alert", |record| record.is_of("scan") && record.came("alert", "applied"));
+    let _ = daemon.stop();
+    let kept = fs::read_dir(scene.path("state/compiled")).unwrap().map(|file| file.unwrap().file_name());
+    let kept: Vec<String> = kept.map(|name| name.into_string().unwrap()).collect();
+    // The cache has the note of the examination, and no code, because the program has it.
+    assert!(kept.iter().all(|name| name.ends_with(".note")) && !kept.is_empty(), "{kept:?}");
 }

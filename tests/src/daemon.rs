@@ -43,7 +43,16 @@ impl Daemon {
 
     /// Starts the daemon with another standard error than the file in its folder.
     pub(crate) fn start_saying(folder: &Path, stderr: impl Into<Stdio>) -> Self {
-        let mut daemon = Self::spawn(folder, stderr);
+        Self::start_command(ctwarden(), folder, stderr)
+    }
+
+    /// Starts the daemon of another program file.
+    pub(crate) fn start_program(program: &Path, folder: &Path) -> Self {
+        Self::start_command(Command::new(program), folder, own_file(folder, "stderr"))
+    }
+
+    fn start_command(program: Command, folder: &Path, stderr: impl Into<Stdio>) -> Self {
+        let mut daemon = Self::spawn(program, folder, stderr);
         let control = folder.join("control.sock");
         eventually("the daemon runs", || {
             daemon.must_run();
@@ -52,8 +61,7 @@ impl Daemon {
         daemon
     }
 
-    fn spawn(folder: &Path, stderr: impl Into<Stdio>) -> Self {
-        let mut command = ctwarden();
+    fn spawn(mut command: Command, folder: &Path, stderr: impl Into<Stdio>) -> Self {
         command.arg("run").arg("--config").arg(folder.join("ctwarden.toml")).current_dir("/");
         command.stdin(Stdio::null()).stdout(own_file(folder, "stdout")).stderr(stderr);
         let records = Records::from_now(folder.join("records.jsonl"));

@@ -154,6 +154,13 @@ impl Scene {
         Daemon::start_saying(self.folder.path(), stderr)
     }
 
+    /// Starts the daemon of this program file with this configuration.
+    #[must_use]
+    pub fn start_program(&self, program: &Path, text: impl Display) -> Daemon {
+        self.configure(text);
+        Daemon::start_program(program, self.folder.path())
+    }
+
     /// Starts the daemon with the configuration that the folder holds.
     #[must_use]
     pub fn start_again(&self) -> Daemon {

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::out::Out;
 use crate::config::{grant_keys, needed_kinds, needed_labels};
+use crate::plugins::NativeCode;
 
 /// List the policies that are in the program, or print one
 ///
@@ -54,10 +55,10 @@ impl Builtin {
 
 fn list(as_json: bool) -> Result<()> {
     let mut out = Out::plain();
-    let runtime = Runtime::new()?;
+    let (runtime, native) = (Runtime::new()?, NativeCode::of_program());
     let mut values = Vec::new();
     for policy in ctwarden_builtins::all() {
-        let facts = Facts::of(&policy, &runtime)?;
+        let facts = Facts::of(&policy, &runtime, native.as_ref())?;
         if as_json {
             values.push(facts.to_json(&policy));
         } else {
@@ -84,7 +85,7 @@ fn show(name: &str, as_json: bool) -> Result<()> {
             write!(out, "{text}")?;
             return Ok(());
         }
-        Some(_) | None => Facts::of(&policy, &Runtime::new()?)?,
+        Some(_) | None => Facts::of(&policy, &Runtime::new()?, NativeCode::of_program().as_ref())?,
     };
     if as_json {
         let mut value = facts.to_json(&policy);
@@ -129,7 +130,7 @@ enum Facts {
 }
 
 impl Facts {
-    fn of(policy: &Policy, runtime: &Runtime) -> Result<Self> {
+    fn of(policy: &Policy, runtime: &Runtime, native: Option<&NativeCode>) -> Result<Self> {
         let name = policy.name();
         if let Some(text) = policy.rule_file() {
             let rules = ctwarden_rules::file::read(text, &|_| Ok(()));
@@ -141,7 +142,11 @@ impl Facts {
         }
         let Some(bytes) = policy.component() else { return Ok(Self::Absent) };
         // The component is part of this program, so it needs no separate process.
-        let component = runtime.load(bytes).with_context(|| format!("cannot load builtin:{name}"))?;
+        let carried = native.and_then(|native| runtime.load_code(bytes, &native.code(bytes)?).ok());
+        let component = match carried {
+            Some(component) => component,
+            None => runtime.load(bytes).with_context(|| format!("cannot load builtin:{name}"))?,
+        };
         Ok(Self::Component(Box::new(component.describe(Limits::default())?)))
     }
 

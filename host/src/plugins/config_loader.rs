@@ -20,6 +20,7 @@ use super::cover::without_address;
 use super::host::HostParts;
 use super::limits::{guest_limits, saturate};
 use super::loader::{Described, examine, refused};
+use super::native_code::NativeCode;
 use super::needs::{Declared, check_needs};
 use super::outline::PluginOutline;
 use super::parallel::in_parallel;
@@ -73,6 +74,8 @@ pub(crate) struct ConfigLoader {
     runtime: Runtime,
     counters: Arc<CounterStore>,
     state: Option<StateDirectory>,
+    /// Code that the program carries. It stays readable when the program's file is replaced.
+    native: Option<NativeCode>,
 }
 
 /// State that outlives the daemon: the memories of plugins, and compiled code.
@@ -136,7 +139,8 @@ impl ConfigLoader {
     /// `state` is `None` for a dry run: plugin storage does not persist then.
     pub(crate) fn new(file: &Path, state: Option<StateDirectory>) -> Result<Self> {
         let counters = CounterStore::new().context("cannot create counters: the kernel gives no random numbers")?;
-        Ok(Self { file: file.to_owned(), runtime: Runtime::new()?, counters, state })
+        let (runtime, native) = (Runtime::new()?, NativeCode::of_program());
+        Ok(Self { file: file.to_owned(), runtime, counters, state, native })
     }
 
     /// Reads and checks the configuration, and starts its plugins.
@@ -252,8 +256,9 @@ impl ConfigLoader {
     /// Returns the component and its descriptor, from the cache or from an examination in a separate process.
     fn component(&self, plugin: &config::Plugin, host: &HostParts) -> Result<(Component, Described), Vec<String>> {
         let cached = self.state.as_ref().map(|state| CachedExamination::new(&state.code, &self.runtime, plugin));
-        let code = cached.as_ref().and_then(CachedExamination::code);
         let load = |code: &Code| self.runtime.load_code(&plugin.component, code);
+        let carried = || self.native.as_ref()?.code(&plugin.component).filter(|code| load(code).is_ok());
+        let code = cached.as_ref().and_then(CachedExamination::code).or_else(carried);
         if let (Some(code), Some(described)) = (&code, cached.as_ref().and_then(CachedExamination::described))
             && let Ok(component) = load(code)
         {

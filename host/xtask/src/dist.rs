@@ -2,7 +2,8 @@
 //! manifest can express, and packaging and measuring must use the same ones.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -14,6 +15,8 @@ use crate::{guests, packages, process, tree};
 const PROFILE: &str = "dist";
 const DAEMON: &str = "ctwarden";
 const COMMAND: &str = "conntrack";
+/// Where the program looks for compiled policies (`host/src/plugins/native_code.rs`).
+const SECTION: &str = ".ctwarden.code";
 
 /// Runs the command; `names` are the wanted programs, and none means all.
 pub(crate) fn run(names: &[OsString]) -> Result<()> {
@@ -39,7 +42,29 @@ pub(crate) fn run(names: &[OsString]) -> Result<()> {
 /// Builds the daemon. This compiles wasmtime with fat LTO and takes many minutes.
 pub(crate) fn ctwarden() -> Result<PathBuf> {
     process::run(cargo("build").args(["--package", "ctwarden"]))?;
-    Ok(program(DAEMON))
+    let program = program(DAEMON);
+    carry_compiled_builtins(&program).context("cannot add the compiled policies to the program")?;
+    Ok(program)
+}
+
+/// Adds a section with the machine code of the bundled policies to the program, so that a first start compiles nothing. The
+/// program itself has the compiler, so the code exists only after the program is linked.
+fn carry_compiled_builtins(program: &Path) -> Result<()> {
+    let code = program.with_extension("code");
+    let output = Command::new(program).arg("compile-builtins").output()?;
+    if !output.status.success() {
+        bail!("{}", String::from_utf8_lossy(&output.stderr).trim());
+    }
+    fs::write(&code, &output.stdout)?;
+    let with_code = program.with_extension("new");
+    let mut objcopy = Command::new("objcopy");
+    let section = format!("{SECTION}={}", code.display());
+    // A program that has the section already keeps only the new one.
+    objcopy.args(["--remove-section", SECTION, "--add-section", &section]);
+    objcopy.args(["--set-section-flags", &format!("{SECTION}=noload,readonly")]).arg(program).arg(&with_code);
+    process::run(&mut objcopy)?;
+    fs::rename(&with_code, program)?;
+    Ok(())
 }
 
 /// Builds the conntrack command without shared libraries. Loading them takes longer than all the work of

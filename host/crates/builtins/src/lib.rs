@@ -103,6 +103,11 @@ pub fn nearest(name: &str) -> Option<&'static str> {
     names.max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
 }
 
+/// Returns the bytes of all components that the program has.
+pub fn components() -> impl Iterator<Item = &'static [u8]> {
+    COMPONENTS.iter().filter_map(|(.., bytes)| *bytes)
+}
+
 fn component_of(name: &str) -> Option<&'static [u8]> {
     COMPONENTS.iter().find(|(known, ..)| *known == name).and_then(|(.., bytes)| *bytes)
 }

@@ -135,8 +135,8 @@ impl Code {
         // /proc.
         let path = format!("/proc/self/fd/{}", self.0.as_raw_fd());
         // SAFETY: the code must be the output of `Component::serialize`, and must not change while it is mapped. There
-        // are three ways to create a `Code`. `Code::of` takes exactly that output. The caller of `Code::seal` promises
-        // it. `Code::copy` checks the digest, which proves that the bytes come from a file that only root or this
+        // are three ways to create a `Code`. `Code::of` takes exactly that output, which the caller of
+        // `CodeArchive::open` promises for code of an archive. The caller of `Code::seal` promises it too. `Code::copy` checks the digest, which proves that the bytes come from a file that only root or this
         // process's user can have written, and this program writes nothing there but a `Code`. The seals keep the
         // mapped memory unchanged.
         unsafe { Component::deserialize_file(engine, path) }

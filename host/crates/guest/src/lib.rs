@@ -51,6 +51,7 @@
 //! [`Instance`]; the thread's stack needs at least 1 MiB. No executor is necessary; within an executor, a call blocks
 //! it.
 
+mod archive;
 mod budget;
 mod cache;
 mod code;
@@ -75,6 +76,7 @@ mod waits;
 mod wasi;
 mod weight;
 
+pub use archive::{ArchiveError, CodeArchive};
 pub use cache::{CacheError, CodeCache, ComponentKey};
 pub use code::{CODE_BYTES_MAX, Code};
 pub use component::{COMPONENT_BYTES_MAX, Component, LoadError, TooHeavy};

@@ -78,7 +78,7 @@ fn engine_error(error: wasmtime::Error) -> RuntimeError {
 }
 
 /// Settings of the engine that differ from wasmtime's defaults.
-fn settings() -> Config {
+pub(crate) fn settings() -> Config {
     let mut config = Config::new();
     // Lets the host interrupt endless loops.
     config.epoch_interruption(true);

@@ -1,10 +1,11 @@
 //! Cached code: used if it is complete and trustworthy, compiled again otherwise.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
-use ctwarden_guest::{CacheError, CodeCache, Component, ComponentKey, Limits};
+use ctwarden_guest::{CacheError, CodeArchive, CodeCache, Component, ComponentKey, Limits};
 use ctwarden_model::PluginName;
 
 use crate::host::Recorder;
@@ -63,6 +64,29 @@ fn runs(component: &Component) {
     let mut instance = component.instantiate(name, Limits::default(), Box::new(Recorder::new().0)).unwrap();
     instance.configure(NOW, "{}").unwrap();
     assert_eq!(instance.judge(&flows([80])).unwrap().len(), 1);
+}
+
+#[test]
+fn code_in_an_archive_is_found_by_its_component() {
+    let (first, second) = (bytes("guest-trap"), bytes("guest-panic"));
+    let folder = Folder::new("archive");
+    let path = folder.0.join("program");
+    let mut file = File::create(&path).unwrap();
+    file.write_all(b"what else is in the file").unwrap();
+    CodeArchive::write(&[&second, &first], &mut file).unwrap();
+    // SAFETY: the lines above wrote the archive, and nobody else knows the file.
+    #[expect(unsafe_code, reason = "see above")]
+    let archive = unsafe { CodeArchive::open(File::open(&path).unwrap(), 24) }.unwrap();
+    for component in [&first, &second] {
+        let code = archive.code(component).unwrap().unwrap();
+        assert!(runtime().load_code(component, &code).is_ok());
+    }
+    runs(&runtime().load_code(&first, &archive.code(&first).unwrap().unwrap()).unwrap());
+    assert!(archive.code(b"another").unwrap().is_none());
+    // SAFETY: nothing is an archive there, which must be noticed.
+    #[expect(unsafe_code, reason = "see above")]
+    let none = unsafe { CodeArchive::open(File::open(&path).unwrap(), 3) };
+    assert!(none.unwrap_err().to_string().contains("no archive"));
 }
 
 #[test]
