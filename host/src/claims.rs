@@ -21,7 +21,7 @@ use crate::never_banned::NeverBanned;
 use crate::set_file::{Networks, Shortest, parse_line};
 use crate::sinks::Rfc3339;
 
-pub(crate) use store::{ClaimRow, ClaimStore, ClaimStoreError};
+pub(crate) use store::{ClaimRow, ClaimStore, ClaimStoreError, VanishedFromLists};
 pub(crate) use told::Told;
 
 /// Claims of all sets together: as many networks as a large list has, in at most a hundred megabytes.

@@ -26,7 +26,7 @@ pub(crate) use self::error::SetFileError;
 use self::error::loss;
 pub(crate) use self::rules::Rules;
 use self::stamp::{Rest, Stamp};
-pub(crate) use self::version::{Results, Version};
+pub(crate) use self::version::{Results, Vanished, Version};
 pub(crate) use self::watch::SetWatch;
 use crate::trusted_path;
 
@@ -136,6 +136,14 @@ impl SetFiles {
             Some(watched) => watched.go_on_with(before, Instant::now()),
             None => Ok(before),
         }
+    }
+
+    /// Lets networks that vanished from the list before this process began stay until their time is over. Returns the version
+    /// in use, if the file has a good list.
+    pub(crate) fn go_on_with_vanished(&mut self, name: &SetName, rows: Vec<Vanished>) -> Option<Arc<Version>> {
+        let watched = self.files.get_mut(name)?;
+        let before = Version::of_vanished(rows, watched.version.as_ref()?);
+        watched.go_on_with(Arc::new(before), Instant::now()).ok()
     }
 
     /// Whether no file is watched.

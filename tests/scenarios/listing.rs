@@ -216,3 +216,24 @@ fn remembered_bans_are_in_a_firewall_that_was_made_anew() {
     assert!((7000..=7211).contains(&lifetime), "{lifetime}");
     let _ = daemon.stop();
 }
+
+#[test]
+fn what_has_vanished_from_a_list_stays_over_a_restart() {
+    let Some(scene) = Scene::new() else { return };
+    scene.write("feed.txt", "198.51.100.66\n203.0.113.0/24\n");
+    let text = blocking("sets = [\"feed\"]").replace("[sets.feed]", "[sets.feed]\nlifetime = \"1h\"");
+    let daemon = scene.start(text);
+    scene.write("feed.txt", "203.0.113.0/24\n");
+    let is_counted = |daemon: &Daemon| {
+        let status = set_status(daemon);
+        (status["list"]["entries"] == 1 && status["networks"] == 2).then_some(())
+    };
+    eventually("the new list is in use, and what has vanished stays", || is_counted(&daemon));
+    // The end waits until everything is on the disk.
+    let _ = daemon.stop();
+    load("flush ruleset");
+    let daemon = scene.start_again();
+    assert!(is_counted(&daemon).is_some(), "{}", set_status(&daemon));
+    assert!(all_held(LISTED, &["198.51.100.66", "203.0.113.1"]));
+    let _ = daemon.stop();
+}

@@ -14,11 +14,11 @@ use tokio::sync::oneshot;
 
 use super::EventLoop;
 use crate::address_sets::{AddressSet, AddressSets};
-use crate::claims::{Accepts, ClaimChange, ClaimRow, ClaimStore, ClaimStoreError, Claims, Told};
+use crate::claims::{Accepts, ClaimChange, ClaimRow, ClaimStore, ClaimStoreError, Claims, Told, VanishedFromLists};
 use crate::clock;
 use crate::control::{AddToSet, ChangedNetwork, ClaimReport, ClaimsReport, RemoveFromSet, Response};
 use crate::firewall::{FirewallError, FirewallNews, FirewallTicket, Mirror, MirroredSet};
-use crate::set_file::Networks;
+use crate::set_file::{Networks, Vanished, Version};
 use crate::sinks::Rfc3339;
 
 /// Claims in one answer, which takes about a megabyte.
@@ -31,6 +31,10 @@ pub(crate) struct Claiming {
     /// Changes that the packet filter carries out.
     pending: BTreeMap<FirewallTicket, Pending>,
     unwritten: Arc<Unwritten>,
+    /// What had vanished from lists when the daemon before this one ended, until the first configuration takes it.
+    vanished: VanishedFromLists,
+    /// The versions of lists whose vanished networks were written last.
+    written: BTreeMap<SetName, Arc<Version>>,
 }
 
 /// Changes by policies that are perhaps not on the disk.
@@ -70,9 +74,10 @@ struct Pending {
 impl Claiming {
     /// Reads the claims that the state directory has.
     pub(crate) fn open(state: &Path) -> Result<Self, ClaimStoreError> {
-        let (store, rows) = ClaimStore::open(state)?;
-        let claims = Claims::of(rows, clock::now().wall);
-        Ok(Self { claims, store, pending: BTreeMap::new(), unwritten: Arc::default() })
+        let (store, kept) = ClaimStore::open(state)?;
+        let claims = Claims::of(kept.claims, clock::now().wall);
+        let (pending, unwritten, written) = (BTreeMap::new(), Arc::default(), BTreeMap::new());
+        Ok(Self { claims, store, pending, unwritten, vanished: kept.vanished, written })
     }
 
     /// Gives a new configuration's sets the networks that are claimed. Returns the sets that have any: plugins that looked
@@ -101,6 +106,21 @@ impl Claiming {
             MirroredSet { name, mirror, list, claims }
         });
         mirrored.collect()
+    }
+
+    /// Takes what had vanished from the list of a set when the daemon before this one ended.
+    pub(super) fn take_vanished(&mut self, set: &SetName) -> Option<Vec<Vanished>> {
+        self.vanished.remove(set)
+    }
+
+    /// Writes which networks have vanished from a list, so that they stay after a restart.
+    pub(super) fn keep_vanished(&mut self, set: &SetName, version: &Arc<Version>) {
+        let before = self.written.insert(set.clone(), Arc::clone(version));
+        let vanished = version.vanished();
+        let is_same = before.map_or(vanished.is_empty(), |before| before.vanished_as(version));
+        if !is_same {
+            self.store.write_vanished(set.clone(), vanished);
+        }
     }
 
     /// Policies that have claims, with the number of their claims.

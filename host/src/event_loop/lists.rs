@@ -17,6 +17,7 @@ impl EventLoop {
                     crate::log::say(&format!("set {name}: {note}"));
                 }
                 let before = self.sets.results(&name);
+                self.claiming.keep_vanished(&name, &version);
                 let renewed = self.sets.renew(&name, Arc::clone(&version), is_read);
                 let changed = self.changed_set(&name, &version);
                 match renewed {
@@ -66,13 +67,24 @@ impl EventLoop {
             let before = set.file.as_deref().and_then(|file| self.sets.read_from(&name, file));
             let went_on = before.map(|before| (Arc::clone(&before), prepared.set_files.go_on_with(&name, before)));
             match went_on {
-                Some((_, Ok(version))) => prepared.sets.go_on_with(&name, version),
+                Some((_, Ok(version))) => {
+                    self.claiming.keep_vanished(&name, &version);
+                    prepared.sets.go_on_with(&name, version);
+                }
                 Some((before, Err(error))) => {
                     prepared.sets.go_on_with(&name, before);
                     refused.push((name, error.to_string(), SetFileError::counts(&error)));
                     continue;
                 }
-                None => {}
+                None => {
+                    // Only the first configuration after a start finds any.
+                    let vanished = self.claiming.take_vanished(&name);
+                    let version = vanished.and_then(|rows| prepared.set_files.go_on_with_vanished(&name, rows));
+                    if let Some(version) = version {
+                        self.claiming.keep_vanished(&name, &version);
+                        prepared.sets.go_on_with(&name, version);
+                    }
+                }
             }
             if let Some(refusal) = set.refused {
                 refused.push((name, refusal.text, refusal.counts));

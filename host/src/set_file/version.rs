@@ -27,6 +27,14 @@ pub(crate) struct Version {
     results: Results,
 }
 
+/// A network that is not in the file any more, and stays for a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Vanished {
+    pub(crate) network: Prefix,
+    pub(crate) value: Arc<str>,
+    pub(crate) until: Timestamp,
+}
+
 /// What the file had in it when it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Results {
@@ -67,6 +75,46 @@ impl Version {
         let ends = ends.into_iter().filter_map(|(network, left)| Some((network, now.checked_add(left)?))).collect();
         Self { networks: Arc::new(networks), ends, first_end: None, vanished: BTreeSet::new(), results }
             .with_first_end()
+    }
+
+    /// A version with nothing but networks that have vanished from a list before this process began, to precede the
+    /// version that was read. Networks whose time is over are left out.
+    pub(crate) fn of_vanished(rows: Vec<Vanished>, read: &Self) -> Self {
+        let (now, wall) = (Instant::now(), clock::now().wall);
+        let mut before = Self {
+            networks: Arc::default(),
+            ends: BTreeMap::new(),
+            first_end: None,
+            vanished: BTreeSet::new(),
+            results: read.results.clone(),
+        };
+        let mut networks = PrefixMap::new();
+        for Vanished { network, value, until } in rows {
+            let left = Duration::from_nanos(until.0.saturating_sub(wall.0));
+            if let Some(end) = now.checked_add(left).filter(|end| *end > now) {
+                networks.insert(network, value);
+                before.ends.insert(network, end);
+                before.vanished.insert(network);
+            }
+        }
+        before.networks = Arc::new(networks);
+        before.with_first_end()
+    }
+
+    /// The networks that are not in the file any more.
+    pub(crate) fn vanished(&self) -> Vec<Vanished> {
+        let (now, wall) = (Instant::now(), clock::now().wall);
+        let row = |network: &Prefix| {
+            let left = self.ends.get(network)?.saturating_duration_since(now);
+            let until = Timestamp(wall.0.saturating_add(u64::try_from(left.as_nanos()).unwrap_or(u64::MAX)));
+            Some(Vanished { network: *network, value: self.networks.get(*network)?.clone(), until })
+        };
+        self.vanished.iter().filter_map(row).collect()
+    }
+
+    /// Whether the same networks have vanished.
+    pub(crate) fn vanished_as(&self, other: &Self) -> bool {
+        self.vanished == other.vanished
     }
 
     fn with_first_end(mut self) -> Self {
